@@ -1,0 +1,1 @@
+"""Speech becomes a 3D head's performance: lips, expression, blinks, gaze and head pose."""
