@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from artalk import rotation
 from artalk.channels import ARKIT, Channels
 from artalk.errors import BadInput
-from artalk.rigs.rig import FloatArray, Joint, Landmarks, Mesh, Rig
+from artalk.rigs.rig import Box, FloatArray, Joint, Landmarks, Mesh, Rig
 
 GAZE = 0.5
 """Radians that an eye turns at eyeLook weight 1: what recorded Live Link takes regress to (about 29 degrees)."""
@@ -58,6 +58,7 @@ class BlendshapeRig(Rig):
     joints: tuple[Joint, ...]
     skin: FloatArray
     landmarks: Landmarks | None = None
+    focus: Box | None = None
     channels: Channels = ARKIT
 
     def __post_init__(self) -> None:

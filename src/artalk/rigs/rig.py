@@ -16,6 +16,10 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 
 
+Box = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""The lowest and the highest corner of an axis-aligned box, in metres."""
+
+
 @dataclass(frozen=True)
 class Material:
     """How a part of the surface takes light.
@@ -77,6 +81,8 @@ class Rig(ABC):
     mesh: Mesh
     joints: tuple[Joint, ...]
     landmarks: Landmarks | None
+    focus: Box | None
+    """What a camera should frame: the head's box where the mesh is more than a head, else None."""
 
     @abstractmethod
     def pose(self, values: FloatArray) -> FloatArray:

@@ -1,0 +1,418 @@
+"""The scene of a glTF document at rest: nodes in the world, and its meshes as triangles with shapes and skins."""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk import rotation
+from artalk.errors import BadFile
+from artalk.rigs.glb import Glb, Json, floats, mapping, number
+from artalk.rigs.rig import Material
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+MAX_VERTICES = 1_500_000
+MAX_TARGETS = 1000
+TEXTURE = 512
+"""Pixels to which a texture is reduced before it colours vertices: finer detail than the mesh would only be noise."""
+
+MAX_PIXELS = 8192 * 8192
+
+
+@dataclass(eq=False)
+class Patch:
+    """One primitive in the world: `vertices` (V, 3), `faces` (F, 3), `linear` (V, 3, 3) turns a vertex's own deltas
+    into the world's, `node` carries the mesh, `bones` (V, K) node numbers and `weights` (V, K) that sum to 1."""
+
+    node: int
+    mesh: int
+    primitive: Json
+    vertices: Float
+    normals: Float
+    faces: Int
+    linear: Float
+    bones: Int
+    weights: Float
+    colors: Float
+    material: Material
+    notes: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class Bind:
+    """`weight` of a morph target: `target` of `mesh`, on `node` alone or on every node that shows the mesh."""
+
+    mesh: int
+    target: int
+    weight: float = 1.0
+    node: int | None = None
+
+
+class Scene:
+    """A document's nodes and what they carry, checked while they are read."""
+
+    def __init__(self, glb: Glb) -> None:
+        self.glb = glb
+        self.nodes = glb.objects("nodes")
+        self.parents = self._find_parents()
+        self.order = self._reachable()
+
+    @cached_property
+    def local(self) -> list[Float]:
+        """Each node's (4, 4) transform from its own space to its parent's."""
+        return [_local(node, self.glb.name) for node in self.nodes]
+
+    @cached_property
+    def world(self) -> dict[int, Float]:
+        """The (4, 4) transform to the world of each node that the scene shows."""
+        world: dict[int, Float] = {}
+        for index in self.order:
+            parent = self.parents[index]
+            world[index] = self.local[index] if parent is None else world[parent] @ self.local[index]
+            if not np.abs(world[index]).max() < 1e6:
+                raise BadFile(f"{self.glb.name}: node {index} lies more than a thousand kilometres away")
+        return world
+
+    def rotation(self, index: int | None) -> Float:
+        """The (3, 3) rotation of a node in the world, without its scale; the identity for None."""
+        if index is None:
+            return np.eye(3)
+        return nearest_rotation(self.world[index][:3, :3])
+
+    @cached_property
+    def shown_patches(self) -> list[Patch]:
+        """All triangles that the scene shows."""
+        return self._patches()
+
+    @cached_property
+    def bones(self) -> frozenset[int]:
+        """The nodes that skins name as joints."""
+        lists = [skin.get("joints") for skin in self.glb.objects("skins")]
+        joints = [joint for found in lists if isinstance(found, list) for joint in cast(list[Any], found)]
+        return frozenset(self.index(joint) for joint in joints)
+
+    @cached_property
+    def extensions(self) -> Json:
+        """The document's extensions."""
+        return self.mapping(self.glb.json.get("extensions", {}))
+
+    def mapping(self, value: object) -> Json:
+        """`value` as an object of the document."""
+        return mapping(value, "part of an extension", self.glb.name)
+
+    def index(self, node: object) -> int:
+        """`node` as the number of a node."""
+        return number(node, len(self.nodes), "a node", self.glb.name)
+
+    def has(self, node: object) -> bool:
+        """Whether the scene shows a node."""
+        return self.index(node) in self.world
+
+    def shows(self, mesh: int) -> list[int]:
+        """The nodes that show a mesh."""
+        return [node for node in self.order if self.nodes[node].get("mesh") == mesh]
+
+    def bind(self, item: Json, by_node: bool) -> Bind:
+        """A VRM's bind: by node and 0..1 in version 1.0, by mesh and 0..100 in version 0.x."""
+        node = self.index(item.get("node")) if by_node else None
+        of = item.get("mesh") if node is None else self.nodes[node].get("mesh")
+        mesh = number(of, len(self.glb.objects("meshes")), "the mesh of an expression", self.glb.name)
+        target = number(item.get("index"), len(self.target_names(mesh)), "an expression's target", self.glb.name)
+        weight = floats([item.get("weight", 1.0 if by_node else 100.0)], 1, "an expression's weight", self.glb.name)[0]
+        return Bind(mesh, target, float(weight if by_node else weight / 100), node)
+
+    def name(self, index: int) -> str:
+        """A node's name, or its number."""
+        return str(self.nodes[index].get("name", f"node {index}"))
+
+    def target_names(self, mesh: int) -> list[str]:
+        """The names of a mesh's morph targets; those without one are called by their number."""
+        item = self.glb.item("meshes", mesh)
+        primitives = self.glb.objects_of(item, "primitives")
+        count = max((len(self.glb.objects_of(primitive, "targets")) for primitive in primitives), default=0)
+        if count > MAX_TARGETS:
+            raise BadFile(f"{self.glb.name}: a mesh has {count} morph targets; at most {MAX_TARGETS} are read")
+        names: list[Any] = []
+        for owner in (item, *primitives):
+            extras = owner.get("extras")
+            found = cast(Json, extras).get("targetNames") if isinstance(extras, dict) else None
+            if isinstance(found, list) and not names:
+                names = cast(list[Any], found)
+        return [str(names[i]) if i < len(names) else f"target {i}" for i in range(count)]
+
+    def default_weights(self, node: int) -> Float:
+        """The weights that a node's mesh has before any animation."""
+        item = self.nodes[node]
+        mesh = self.glb.item("meshes", item["mesh"])
+        count = len(self.target_names(int(item["mesh"])))
+        found = item.get("weights", mesh.get("weights"))
+        return np.zeros(count) if found is None or not count else floats(found, count, "weights", self.glb.name)
+
+    def _patches(self) -> list[Patch]:
+        found: list[Patch] = []
+        total = 0
+        for index in self.order:
+            if "mesh" not in self.nodes[index]:
+                continue
+            mesh = number(self.nodes[index]["mesh"], len(self.glb.objects("meshes")), "a node's mesh", self.glb.name)
+            for primitive in self.glb.objects_of(self.glb.item("meshes", mesh), "primitives"):
+                patch = self._patch(index, mesh, primitive)
+                if patch is not None:
+                    total += len(patch.vertices)
+                    found.append(patch)
+                if total > MAX_VERTICES:
+                    raise BadFile(f"{self.glb.name}: more than {MAX_VERTICES} vertices; simplify the avatar")
+        return found
+
+    def deltas(self, patch: Patch, target: int) -> Float:
+        """What morph target number `target` adds to a patch's vertices, (V, 3) in the world."""
+        targets = self.glb.objects_of(patch.primitive, "targets")
+        if target >= len(targets) or "POSITION" not in targets[target]:
+            return np.zeros_like(patch.vertices)
+        deltas = self._attribute(targets[target], "POSITION", len(patch.vertices), (3,))
+        return np.einsum("vij,vj->vi", patch.linear, deltas)
+
+    def _find_parents(self) -> list[int | None]:
+        parents: list[int | None] = [None] * len(self.nodes)
+        for index, node in enumerate(self.nodes):
+            children = node.get("children", [])
+            for child in cast(list[Any], children if isinstance(children, list) else []):
+                child = number(child, len(self.nodes), "a node's child", self.glb.name)
+                if parents[child] is not None:
+                    raise BadFile(f"{self.glb.name}: node {child} has two parents")
+                parents[child] = index
+        return parents
+
+    def _reachable(self) -> list[int]:
+        """The nodes of the default scene, parents first."""
+        scenes = self.glb.objects("scenes")
+        roots = [index for index, parent in enumerate(self.parents) if parent is None]
+        if scenes:
+            scene = scenes[number(self.glb.json.get("scene", 0), len(scenes), "the default scene", self.glb.name)]
+            listed = scene.get("nodes", [])
+            roots = [
+                number(root, len(self.nodes), "a scene's node", self.glb.name)
+                for root in cast(list[Any], listed if isinstance(listed, list) else [])
+            ]
+        children: dict[int, list[int]] = {}
+        for index, parent in enumerate(self.parents):
+            if parent is not None:
+                children.setdefault(parent, []).append(index)
+        order: list[int] = []
+        waiting = [root for root in dict.fromkeys(roots) if self.parents[root] is None][::-1]
+        # Each node has one parent, so a walk from roots meets each once and never a ring.
+        while waiting:
+            order.append(waiting.pop())
+            waiting.extend(children.get(order[-1], [])[::-1])
+        return order
+
+    def _patch(self, node: int, mesh: int, primitive: Json) -> Patch | None:
+        attributes = mapping(primitive.get("attributes", {}), "attributes", self.glb.name)
+        if "POSITION" not in attributes or primitive.get("mode", 4) not in (4, 5, 6):
+            return None
+        points = self.glb.accessor(attributes["POSITION"]).astype(np.float64)
+        count = len(points)
+        if not count or points.shape[1] != 3:
+            return None
+        faces = self._faces(primitive, count)
+        linear, offset, bones, weights = self._placement(node, attributes, count)
+        vertices = np.einsum("vij,vj->vi", linear, points) + offset
+        normals = np.zeros((count, 3))
+        if "NORMAL" in attributes:
+            normals = np.einsum("vij,vj->vi", linear, self._attribute(attributes, "NORMAL", count, (3,)))
+        material, colors, opacity, cutoff, notes = self._look(primitive, attributes, faces, count)
+        patch = Patch(node, mesh, primitive, vertices, normals, faces, linear, bones, weights, colors, material, notes)
+        patch.faces = faces[opacity >= cutoff]
+        return patch
+
+    def _attribute(self, owner: Json, key: str, count: int, widths: tuple[int, ...]) -> Float:
+        values = self.glb.accessor(owner[key]).astype(np.float64)
+        if values.shape[0] != count or values.shape[1] not in widths:
+            raise BadFile(f"{self.glb.name}: {key} has shape {values.shape} on a primitive of {count} vertices")
+        return values
+
+    def _faces(self, primitive: Json, count: int) -> Int:
+        corners = np.arange(count)
+        if "indices" in primitive:
+            corners = self.glb.accessor(primitive["indices"])[:, 0].astype(np.int64)
+            if len(corners) and (corners.min() < 0 or corners.max() >= count):
+                raise BadFile(f"{self.glb.name}: a triangle asks for vertex {corners.max()} of {count}")
+        mode = primitive.get("mode", 4)
+        if mode == 4:
+            return corners[: len(corners) // 3 * 3].reshape(-1, 3)
+        if len(corners) < 3:
+            return np.zeros((0, 3), np.int64)
+        if mode == 6:
+            return np.stack([np.full(len(corners) - 2, corners[0]), corners[1:-1], corners[2:]], axis=1)
+        strip = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
+        strip[1::2] = strip[1::2, [1, 0, 2]]
+        return strip
+
+    def _placement(self, node: int, attributes: Json, count: int) -> tuple[Float, Float, Int, Float]:
+        """Each vertex's linear map (V, 3, 3), offset (V, 3), bones (V, K) and weights (V, K)."""
+        item = self.nodes[node]
+        if "skin" in item and "JOINTS_0" in attributes and "WEIGHTS_0" in attributes:
+            skin = self.glb.item("skins", item["skin"])
+            bones, weights = self._influences(skin, attributes, count)
+            carry = self._bind(skin)
+            blended = np.zeros((count, 4, 4))
+            for column in range(bones.shape[1]):
+                blended += weights[:, column, None, None] * carry[bones[:, column]]
+            joints = np.array([int(joint) for joint in skin["joints"]], np.int64)
+            return blended[:, :3, :3], blended[:, :3, 3], joints[bones], weights
+        world = self.world[node]
+        linear = np.broadcast_to(world[:3, :3], (count, 3, 3))
+        return linear, np.broadcast_to(world[:3, 3], (count, 3)), np.full((count, 1), node), np.ones((count, 1))
+
+    def _influences(self, skin: Json, attributes: Json, count: int) -> tuple[Int, Float]:
+        joints = skin.get("joints")
+        length = len(cast(list[Any], joints)) if isinstance(joints, list) else 0
+        bones: list[Float] = []
+        weights: list[Float] = []
+        for number_ in range(4):
+            if f"JOINTS_{number_}" in attributes and f"WEIGHTS_{number_}" in attributes:
+                bones.append(self._attribute(attributes, f"JOINTS_{number_}", count, (4,)))
+                weights.append(self._attribute(attributes, f"WEIGHTS_{number_}", count, (4,)))
+        bone = np.concatenate(bones, axis=1).astype(np.int64)
+        weight = np.maximum(np.concatenate(weights, axis=1), 0)
+        bone[weight == 0] = 0
+        if not length or bone.min() < 0 or bone.max() >= length:
+            raise BadFile(f"{self.glb.name}: a vertex follows bone {bone.max()} of a skin of {length}")
+        total = weight.sum(axis=1, keepdims=True)
+        weight[:, :1] += total == 0
+        return bone, weight / np.where(total == 0, 1, total)
+
+    def _bind(self, skin: Json) -> Float:
+        """What each bone does to a vertex at rest: its world transform after its inverse bind matrix, (J, 4, 4)."""
+        joints = [number(joint, len(self.nodes), "a bone", self.glb.name) for joint in cast(list[Any], skin["joints"])]
+        if missing := [joint for joint in joints if joint not in self.world]:
+            raise BadFile(f"{self.glb.name}: bone {missing[0]} is not part of the scene")
+        inverse = np.tile(np.eye(4), (len(joints), 1, 1))
+        if "inverseBindMatrices" in skin:
+            stored = self.glb.accessor(skin["inverseBindMatrices"]).astype(np.float64)
+            if stored.shape[0] < len(joints) or stored.shape[1] != 16:
+                raise BadFile(f"{self.glb.name}: a skin of {len(joints)} bones has {len(stored)} bind matrices")
+            inverse = stored[: len(joints)].reshape(-1, 4, 4).transpose(0, 2, 1)
+        return np.stack([self.world[joint] for joint in joints]) @ inverse
+
+    def _look(
+        self, primitive: Json, attributes: Json, faces: Int, count: int
+    ) -> tuple[Material, Float, Float, float, list[str]]:
+        """Material, vertex colours (V, 3), faces' opacity (F,), the opacity below which a face is not there, notes."""
+        item = self.glb.item("materials", primitive["material"]) if "material" in primitive else {}
+        surface = mapping(item.get("pbrMetallicRoughness", {}), "a material", self.glb.name)
+        factor = floats(surface.get("baseColorFactor", [1, 1, 1, 1]), 4, "baseColorFactor", self.glb.name)
+        rgba = np.ones((count, 4))
+        notes: list[str] = []
+        at_faces = np.ones(len(faces))
+        if isinstance(surface.get("baseColorTexture"), dict):
+            try:
+                pixels, uv = self._texture(cast(Json, surface["baseColorTexture"]), attributes, count)
+                rgba = _sample(pixels, uv)
+                at_faces = _opacity(pixels, uv, faces)
+            except (BadFile, OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+                notes.append(f"a texture of {item.get('name', 'a material')!r} is left out: {error}")
+        if "COLOR_0" in attributes:
+            tint = self._attribute(attributes, "COLOR_0", count, (3, 4))
+            rgba[:, : tint.shape[1]] *= np.clip(tint, 0, 1)
+        mode = item.get("alphaMode", "OPAQUE")
+        cutoff = item.get("alphaCutoff", 0.5) if mode == "MASK" else 0.35 if mode == "BLEND" else -1.0
+        cutoff = float(floats([cutoff], 1, "alphaCutoff", self.glb.name)[0])
+        return _material(item, surface, factor[:3], self.glb.name), rgba[:, :3], at_faces * factor[3], cutoff, notes
+
+    def _texture(self, info: Json, attributes: Json, count: int) -> tuple[Float, Float]:
+        """The pixels (H, W, 4), linear, and the vertices' places in them (V, 2)."""
+        from PIL import Image
+
+        channel = f"TEXCOORD_{number(info.get('texCoord', 0), 16, 'texCoord', self.glb.name)}"
+        if channel not in attributes:
+            raise BadFile(f"{self.glb.name}: the mesh has no {channel}")
+        uv = self._attribute(attributes, channel, count, (2,))
+        extensions = mapping(info.get("extensions", {}), "extensions", self.glb.name)
+        if isinstance(extensions.get("KHR_texture_transform"), dict):
+            moved = cast(Json, extensions["KHR_texture_transform"])
+            scale = floats(moved.get("scale", [1, 1]), 2, "a texture's scale", self.glb.name)
+            uv = uv * scale + floats(moved.get("offset", [0, 0]), 2, "a texture's offset", self.glb.name)
+        texture = self.glb.item("textures", info.get("index"))
+        image = self.glb.item("images", texture.get("source"))
+        data, _ = self.glb.view(image.get("bufferView"))
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise BadFile(f"{self.glb.name}: a texture of {picture.width}×{picture.height} pixels is too large")
+            picture.draft("RGB", (TEXTURE, TEXTURE))
+            picture = picture.convert("RGBA")
+            picture.thumbnail((TEXTURE, TEXTURE), Image.Resampling.BOX)
+            pixels = np.asarray(picture, np.float64) / 255
+        pixels[..., :3] = _to_linear(pixels[..., :3])
+        return pixels, uv
+
+
+def nearest_rotation(matrix: Float) -> Float:
+    """The rotation (3, 3) nearest to a linear map (3, 3)."""
+    u, _, v = np.linalg.svd(matrix)
+    if np.linalg.det(u @ v) < 0:
+        u[:, 2] = -u[:, 2]
+    return u @ v
+
+
+def _local(node: Json, name: str) -> Float:
+    if "matrix" in node:
+        return floats(node["matrix"], 16, "a node's matrix", name).reshape(4, 4).T
+    quat = floats(node.get("rotation", [0, 0, 0, 1]), 4, "a node's rotation", name)
+    length = np.linalg.norm(quat)
+    if length < 1e-6:
+        raise BadFile(f"{name}: a node's rotation is a unit quaternion, got zeros")
+    local = np.eye(4)
+    scale = floats(node.get("scale", [1, 1, 1]), 3, "a node's scale", name)
+    local[:3, :3] = rotation.quat_to_matrix(quat / length) * scale
+    local[:3, 3] = floats(node.get("translation", [0, 0, 0]), 3, "a node's translation", name)
+    return local
+
+
+def _material(item: Json, surface: Json, color: Float, name: str) -> Material:
+    title = str(item.get("name", "material"))
+    extensions = mapping(item.get("extensions", {}), "extensions", name)
+    # Toon and unlit surfaces have no highlight; what is called skin is soft.
+    flat = any(key in extensions for key in ("KHR_materials_unlit", "VRMC_materials_mtoon")) or "VRM" in title
+    skin = any(word in title.lower() for word in ("skin", "face", "head", "body"))
+    rough = 1.0 if flat else float(floats([surface.get("roughnessFactor", 1.0)], 1, "roughness", name)[0])
+    red, green, blue = (float(part) for part in np.clip(color, 0, 1))
+    return Material(
+        title,
+        (red, green, blue),
+        roughness=min(max(rough, 0.05), 1.0),
+        specular=0.2 if flat else 1.0,
+        subsurface=0.4 if skin else 0.0,
+    )
+
+
+def _to_linear(srgb: Float) -> Float:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def _sample(pixels: Float, uv: Float) -> Float:
+    """Bilinear samples (N, 4) of a repeating texture at `uv` (N, 2)."""
+    height, width = pixels.shape[:2]
+    x = np.mod(uv[:, 0], 1) * width - 0.5
+    y = np.mod(uv[:, 1], 1) * height - 0.5
+    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    right_share, low_share = (x - left)[:, None], (y - top)[:, None]
+    columns, rows = (left % width, (left + 1) % width), (top % height, (top + 1) % height)
+    upper = pixels[rows[0], columns[0]] * (1 - right_share) + pixels[rows[0], columns[1]] * right_share
+    lower = pixels[rows[1], columns[0]] * (1 - right_share) + pixels[rows[1], columns[1]] * right_share
+    return upper * (1 - low_share) + lower * low_share
+
+
+def _opacity(pixels: Float, uv: Float, faces: Int) -> Float:
+    """The mean alpha of each face (F,), from seven points of it."""
+    corners = uv[faces]
+    middles = (corners + np.roll(corners, 1, axis=1)) / 2
+    points = np.concatenate([corners, middles, corners.mean(axis=1, keepdims=True)], axis=1)
+    return _sample(pixels, points.reshape(-1, 2))[:, 3].reshape(len(faces), -1).mean(axis=1)

@@ -1,0 +1,78 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from artalk import batch
+from artalk.errors import BadFile
+
+
+def shout(job):
+    text = job.source.read_text()
+    if "bad" in text:
+        raise BadFile(f"{job.source.name} is bad")
+    if "crash" in text:
+        os._exit(3)
+    for path in job.outputs:
+        path.write_text(text.upper())
+    return len(text)
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    texts = {"a": "hello", "b": "bad", "c": "world"}
+    made = []
+    for name, text in texts.items():
+        source = tmp_path / f"{name}.txt"
+        source.write_text(text)
+        made.append(batch.Job(source, (tmp_path / f"{name}.up",), {"seed": 1}))
+    return made
+
+
+def statuses(outcomes):
+    return {outcome.job.source.stem: outcome.status for outcome in outcomes}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_work_is_done_failures_stay_apart_and_finished_files_are_skipped(jobs, processes):
+    first = list(batch.run(jobs, shout, processes))
+    assert statuses(first) == {"a": "done", "b": "failed", "c": "done"}
+    assert [o.reason for o in first if o.status == "failed"] == ["b.txt is bad"]
+    assert jobs[0].outputs[0].read_text() == "HELLO"
+    assert statuses(batch.run(jobs, shout, processes)) == {"a": "skipped", "b": "failed", "c": "skipped"}
+
+
+def test_changed_input_settings_or_lost_output_are_done_again(jobs):
+    list(batch.run(jobs, shout))
+    jobs[0].source.write_text("changed")
+    jobs[2].outputs[0].unlink()
+    assert statuses(batch.run(jobs, shout)) == {"a": "done", "b": "failed", "c": "done"}
+    other = [batch.Job(job.source, job.outputs, {"seed": 2}) for job in jobs]
+    assert statuses(batch.run(other, shout))["a"] == "done"
+    assert statuses(batch.run(other, shout, again=True))["a"] == "done"
+
+
+def test_a_damaged_ledger_only_costs_the_work(jobs):
+    list(batch.run(jobs, shout))
+    ledger = jobs[0].outputs[0].parent / batch.LEDGER
+    assert set(json.loads(ledger.read_text())) == {"a.up", "c.up"}
+    ledger.write_text("{not json")
+    assert statuses(batch.run(jobs, shout))["a"] == "done"
+
+
+def test_a_crashed_worker_is_an_outcome_and_not_a_hang(tmp_path):
+    source = tmp_path / "x.txt"
+    source.write_text("crash")
+    outcomes = list(batch.run([batch.Job(source, (tmp_path / "x.up",), {})], shout, processes=2))
+    assert [o.status for o in outcomes] == ["failed"]
+    assert "worker process died" in outcomes[0].reason
+
+
+def test_a_missing_input_fails_its_own_job(tmp_path):
+    job = batch.Job(Path(tmp_path / "none.txt"), (tmp_path / "none.up",), {})
+
+    def read(job):
+        raise BadFile("no such file")
+
+    assert statuses(batch.run([job], read)) == {"none": "failed"}
