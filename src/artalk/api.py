@@ -1,5 +1,7 @@
 """The verbs: names and paths become objects here, and only here."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -34,7 +36,7 @@ RIGGED = (".glb", ".usda", ".usdc")
 """Suffixes that hold the rig together with its motion."""
 
 
-def generator(model: str = MODELS[0]) -> "Generator":
+def generator(model: str = MODELS[0]) -> Generator:
     """The generator called `model`."""
     if model == "visemes":
         from artalk.generators.visemes import Visemes
@@ -43,7 +45,7 @@ def generator(model: str = MODELS[0]) -> "Generator":
     raise BadInput(f"a model is one of {', '.join(MODELS)}, got {model!r}")
 
 
-def rig(face: Face = "head") -> "Rig":
+def rig(face: Face = "head") -> Rig:
     """A face to pose: "head" (built in), "ict" (see `artalk assets`), or the path of an avatar (.glb, .gltf, .vrm)."""
     from artalk.rigs.rig import Rig
 
@@ -65,7 +67,7 @@ def rig(face: Face = "head") -> "Rig":
     raise BadInput(f"a rig is head, ict, or the path of an avatar (.glb, .gltf, .vrm), got {name!r}")
 
 
-def listen(sound: Sound, sample_rate: int | None = None) -> "Audio":
+def listen(sound: Sound, sample_rate: int | None = None) -> Audio:
     """Sound from a path, "-" for standard input, `Audio`, or an array with its `sample_rate`."""
     from artalk.audio import Audio
     from artalk.audio import load as load_audio
@@ -83,7 +85,7 @@ def animate(
     sound: Sound,
     *,
     model: str = MODELS[0],
-    style: "Location | Motion | None" = None,
+    style: Location | Motion | None = None,
     seed: int = 0,
     fps: Fps | None = None,
     gains: Mapping[str, float] | None = None,
@@ -109,10 +111,10 @@ def animate(
 def stream(
     *,
     model: str = MODELS[0],
-    style: "Location | Motion | None" = None,
+    style: Location | Motion | None = None,
     seed: int = 0,
     sample_rate: int | None = None,
-) -> "Stream":
+) -> Stream:
     """A live session: `feed` it blocks of sound, get pieces of motion; see `artalk.generators.generator.Stream`."""
     return generator(model).stream(_condition(style), seed, sample_rate)
 
@@ -136,8 +138,8 @@ class Clip:
     """A rig that performs a motion, to look at: frames are drawn when they are asked for."""
 
     motion: Motion
-    rig: "Rig"
-    audio: "Audio | None" = None
+    rig: Rig
+    audio: Audio | None = None
     width: int = 512
     height: int = 512
     backend: Backend = "auto"
@@ -207,11 +209,11 @@ def save(
         files.save(motion, target)
 
 
-def _face(face: Face) -> "Rig":
+def _face(face: Face) -> Rig:
     return rig(face)
 
 
-def _condition(style: "Location | Motion | None") -> "Condition":
+def _condition(style: Location | Motion | None) -> Condition:
     from artalk.generators.generator import Condition
 
     if style is None or isinstance(style, Motion):

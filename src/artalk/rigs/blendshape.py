@@ -9,38 +9,10 @@ from numpy.typing import NDArray
 from artalk import rotation
 from artalk.channels import ARKIT, Channels
 from artalk.errors import BadInput
+from artalk.retarget.joints import GAZE as GAZE
+from artalk.retarget.joints import JAW as JAW
+from artalk.retarget.joints import joint_rotations as joint_rotations
 from artalk.rigs.rig import Box, FloatArray, Joint, Landmarks, Mesh, Rig
-
-GAZE = 0.5
-"""Radians that an eye turns at eyeLook weight 1: what recorded Live Link takes regress to (about 29 degrees)."""
-
-JAW = 0.4
-"""Radians that the jaw drops at jawOpen 1 (about 23 degrees), for what is attached to the jaw joint."""
-
-
-def joint_rotations(values: FloatArray, channels: Channels = ARKIT) -> dict[str, NDArray[np.float64]]:
-    """Rotation vectors (..., 3) of the joints "head", "jaw", "leftEye" and "rightEye", relative to their parents.
-
-    `values` (..., channels) is ARKit motion. Eyes turn by the difference of opposite eyeLook weights times `GAZE`,
-    the jaw by jawOpen times `JAW`; the skin of the jaw moves by blendshapes, so the jaw joint serves beards and props.
-    """
-    all_values = np.asarray(values, np.float64)
-
-    def weight(name: str) -> NDArray[np.float64]:
-        return all_values[..., channels.index(name)]
-
-    def eye(side: str, outwards: float) -> NDArray[np.float64]:
-        pitch = weight(f"eyeLookDown{side}") - weight(f"eyeLookUp{side}")
-        yaw = (weight(f"eyeLookOut{side}") - weight(f"eyeLookIn{side}")) * outwards
-        return GAZE * np.stack([pitch, yaw, np.zeros_like(yaw)], axis=-1)
-
-    zero = np.zeros(all_values.shape[:-1])
-    return {
-        "head": all_values[..., channels.slice("head")],
-        "jaw": JAW * np.stack([weight("jawOpen"), zero, zero], axis=-1),
-        "leftEye": eye("Left", 1.0),
-        "rightEye": eye("Right", -1.0),
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +49,7 @@ class BlendshapeRig(Rig):
 
     @cached_property
     def _flat(self) -> FloatArray:
-        return np.ascontiguousarray(self.deltas.reshape(len(self.shapes), -1), np.float32)
+        return np.ascontiguousarray(self.deltas.reshape(len(self.shapes), 3 * len(self.mesh.vertices)), np.float32)
 
     @cached_property
     def _carried(self) -> dict[str, FloatArray]:

@@ -23,6 +23,9 @@ from artalk.errors import BadFile, MissingFile, Unsupported
 Json = dict[str, Any]
 Kind = Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT4"]
 
+Use = Literal["vertex", "index", "bind", "keys"]
+"""What accessors are for; glTF does not let different uses share a buffer view."""
+
 MAX_FILE = 1 << 30
 """Bytes of the largest file that is read: an avatar is some ten megabytes, and memory is bounded by this."""
 
@@ -299,8 +302,9 @@ def number(value: object, end: int, what: str, name: str) -> int:
 
 def floats(value: object, count: int, what: str, name: str) -> NDArray[np.float64]:
     """`value` as `count` finite numbers, or `BadFile`."""
-    items = cast(list[Any], value) if isinstance(value, list) else []
-    plain = [item for item in items if isinstance(item, (int, float)) and not isinstance(item, bool)]
+    got = str(value)[:60]
+    items: list[Any] = cast(list[Any], value) if isinstance(value, list) else []
+    plain = [item for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
     if len(items) == len(plain) == count:
         try:
             array = np.array(plain, np.float64)
@@ -309,7 +313,7 @@ def floats(value: object, count: int, what: str, name: str) -> NDArray[np.float6
         # A coordinate beyond a thousand kilometres is no avatar's, and its square would overflow in float32.
         if np.isfinite(array).all() and np.abs(array).max(initial=0) < 1e6:
             return array
-    raise BadFile(f"{name}: {what} is {count} finite numbers, got {str(value)[:60]!r}")
+    raise BadFile(f"{name}: {what} is {count} finite numbers, got {got!r}")
 
 
 def _layout(item: Json, name: str) -> tuple[np.dtype[Any], int]:
@@ -357,13 +361,11 @@ class Builder:
         items.append(item)
         return len(items) - 1
 
-    def accessor(
-        self, values: NDArray[Any], kind: Kind, use: Literal["vertex", "index", "plain"], bounds: bool = False
-    ) -> int:
+    def accessor(self, values: NDArray[Any], kind: Kind, use: Use, bounds: bool = False) -> int:
         """Add `values` (count,) or (count, components) with their dtype; the accessor's number."""
         values = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
         stride = values[:1].nbytes if use == "vertex" else None
-        target = {"vertex": ARRAY_BUFFER, "index": ELEMENT_ARRAY_BUFFER, "plain": None}[use]
+        target = {"vertex": ARRAY_BUFFER, "index": ELEMENT_ARRAY_BUFFER}.get(use)
         view, offset = self._place(values.tobytes(), use, target, stride)
         item: Json = {
             "bufferView": view,

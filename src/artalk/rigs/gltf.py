@@ -5,7 +5,7 @@ visemes that stand in for mouth shapes the avatar lacks. What was found, replace
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +17,13 @@ from artalk import rotation
 from artalk.channels import ARKIT, ARKIT_SHAPES, Channels, Group
 from artalk.errors import BadFile
 from artalk.motion import Motion
-from artalk.retarget.maps import OCULUS, VRM, match, retarget
+from artalk.retarget.maps import OCULUS, VRM, retarget
+from artalk.retarget.names import canonical, match
+from artalk.retarget.vrm import OLD_NAMES, VOWELS
 from artalk.rigs import glb
 from artalk.rigs.blendshape import BlendshapeRig, joint_rotations
 from artalk.rigs.glb import Glb
-from artalk.rigs.rig import FloatArray, Joint, Landmarks, Mesh, Rig
+from artalk.rigs.rig import Box, FloatArray, Joint, Landmarks, Mesh, Rig
 from artalk.rigs.scene import Bind, Float, Int, Patch, Scene, nearest_rotation
 
 BONES = ("neck", "head", "jaw", "leftEye", "rightEye")
@@ -30,32 +32,27 @@ BONES = ("neck", "head", "jaw", "leftEye", "rightEye")
 MAX_DELTAS = 150_000_000
 """Largest number of shapes × vertices × 3 that is held (600 MB as float32)."""
 
+FACE_ROOM = 0.8
+"""How far the head may reach beyond the parts that move, as a share of their size."""
+
 MOUTH = tuple(name for name in ARKIT_SHAPES if name.startswith(("jaw", "mouth", "tongue")))
 
-SIMPLE: dict[str, dict[str, float]] = {
-    "mouthOpen": {"jawOpen": 1.0},
-    "mouthSmile": {"mouthSmileLeft": 0.5, "mouthSmileRight": 0.5},
-    "eyesClosed": {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
-    "blink": {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
+PRESETS: dict[str, dict[str, float]] = {
     "blinkLeft": {"eyeBlinkLeft": 1.0},
     "blinkRight": {"eyeBlinkRight": 1.0},
-    "eyesLookUp": {"eyeLookUpLeft": 0.5, "eyeLookUpRight": 0.5},
-    "eyesLookDown": {"eyeLookDownLeft": 0.5, "eyeLookDownRight": 0.5},
+    "blink": {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
     "lookUp": {"eyeLookUpLeft": 0.5, "eyeLookUpRight": 0.5},
     "lookDown": {"eyeLookDownLeft": 0.5, "eyeLookDownRight": 0.5},
     "lookLeft": {"eyeLookOutLeft": 0.5, "eyeLookInRight": 0.5},
     "lookRight": {"eyeLookInLeft": 0.5, "eyeLookOutRight": 0.5},
 }
-"""Shapes of Ready Player Me and VRM that are means of ARKit's; used for what the avatar has no ARKit shape for."""
+"""VRM's expressions that are means of ARKit's shapes: for what the avatar has no shape of ARKit's."""
 
-VRM0 = {
-    "a": "aa", "i": "ih", "u": "ou", "e": "ee", "o": "oh", "blink_l": "blinkLeft", "blink_r": "blinkRight",
-    "joy": "happy", "sorrow": "sad", "fun": "relaxed", "lookup": "lookUp", "lookdown": "lookDown",
-    "lookleft": "lookLeft", "lookright": "lookRight",
-}  # fmt: skip
-"""VRM 0.x presets by their VRM 1.0 names."""
+FEW = 8
+"""With fewer mouth shapes of ARKit's than this, or without jawOpen, an avatar speaks better by its visemes."""
 
-VOWELS = ("aa", "ih", "ou", "ee", "oh")
+_PRESETS_0 = {old.lower(): new for old, new in OLD_NAMES.items()}
+"""VRM 0.x presets, in lower case as files have them, by their VRM 1.0 names."""
 
 _WORDS: dict[str, frozenset[str]] = {
     "neck": frozenset({"neck"}),
@@ -121,8 +118,8 @@ class Bone:
 class AvatarRig(Rig):
     """An avatar that ARKit motion drives, in our space: metres, facing +Z.
 
-    `document` is the file as it came; `report` says which channels it follows; `focus` (2, 3) is the box of the head,
-    for a camera; `target_weights` and `bone_rotations` are motion in the document's own terms.
+    `document` is the file as it came; `report` says which channels it follows; `focus` is the box of the head, for
+    a camera; `target_weights` and `bone_rotations` are motion in the document's own terms.
     """
 
     def __init__(self, document: Glb) -> None:
@@ -136,7 +133,7 @@ class AvatarRig(Rig):
         self._inner = _flatten(scene, found)
         self.mesh: Mesh = self._inner.mesh
         self.joints: tuple[Joint, ...] = self._inner.joints
-        self.focus: FloatArray = _focus(self._inner)
+        self.focus: Box | None = _focus(self._inner)
 
     def pose(self, values: FloatArray) -> FloatArray:
         """Return the (V, 3) vertices for one frame of ARKit `values` (55,)."""
@@ -145,7 +142,7 @@ class AvatarRig(Rig):
     def drive(self, values: FloatArray) -> FloatArray:
         """ARKit `values` (frames, 55) and, after them, the weights of the avatar's other shapes that stand in."""
         values = np.asarray(values, np.float32)
-        return np.concatenate([values, *self._found.stand_ins(values)], axis=1, dtype=np.float32)
+        return np.concatenate([values, self._found.stand_ins(values)], axis=1, dtype=np.float32)
 
     def target_weights(self, values: FloatArray) -> dict[int, FloatArray]:
         """The morph weights (frames, targets) of each node of the document that moves, from ARKit `values`."""
@@ -179,6 +176,30 @@ class AvatarRig(Rig):
                 rotations[bone.node] = rotation.matrix_to_quat(ours @ bone.rest)
         return rotations
 
+    def motion_values(self, moved: Mapping[tuple[int, str], NDArray[np.float64]], frames: int) -> FloatArray:
+        """ARKit values (frames, 55) of an animation: what `target_weights` and `bone_rotations` would turn into it.
+
+        `moved` has (frames, targets) for (node, "weights") and (frames, 4) for (node, "rotation"); shapes that are
+        only approximated do not come back.
+        """
+        values = np.zeros((frames, len(ARKIT)), np.float32)
+        for shape in self.report.matched:
+            columns = [
+                moved[node, "weights"][:, bind.target] / bind.weight
+                for bind in self._found.binds[shape]
+                for node in self._found.shown(bind)
+                if bind.weight > 0 and bind.target < moved.get((node, "weights"), _NOTHING).shape[1]
+            ]
+            if columns:
+                values[:, ARKIT.index(shape)] = np.mean(columns, axis=0)
+        bone = self._found.bones.get("head")
+        if bone is not None and (bone.node, "rotation") in moved:
+            facing = self._found.facing
+            local = rotation.quat_to_matrix(moved[bone.node, "rotation"]) @ bone.rest.T
+            turn = facing @ bone.above @ local @ bone.above.T @ facing.T
+            values[:, ARKIT.slice("head")] = rotation.matrix_to_rotvec(turn)
+        return values
+
 
 def load(path: str | Path) -> AvatarRig:
     """Read the avatar at `path`.
@@ -204,7 +225,6 @@ class _Found:
         self.facing = _facing(scene, nodes)
         self.bones = {name: _bone(scene, node) for name, node in nodes.items()}
         self.visemes: Channels | None = None
-        self.simple: list[str] = []
         self.binds: dict[str, list[Bind]] = {}
         self.report = self._choose()
 
@@ -221,59 +241,71 @@ class _Found:
         """The shapes that stand in, in the order of `stand_ins`."""
         return tuple(name for name in self.binds if name not in ARKIT)
 
-    def stand_ins(self, values: FloatArray) -> list[FloatArray]:
-        """The weights (frames, 1) of the shapes that stand in, from ARKit `values`."""
-        moved: dict[str, FloatArray] = {}
-        if self.visemes is not None:
-            motion = retarget(Motion(values, ARKIT, _ANY_FPS), self.visemes)
-            moved = {name: motion.channel(name) for name in self.visemes.names}
-        for name in self.simple:
-            mix = np.zeros(len(ARKIT), np.float32)
-            for source, share in SIMPLE[name].items():
-                mix[ARKIT.index(source)] = share
-            moved[name] = values @ mix
-        return [np.clip(moved[name], 0, 1)[:, None] for name in self.extra]
+    def stand_ins(self, values: FloatArray) -> FloatArray:
+        """The weights (frames, extra) of the shapes that stand in, from ARKit `values`."""
+        if self.visemes is None:
+            return np.zeros((len(values), 0), np.float32)
+        motion = retarget(Motion(values, ARKIT, _ANY_FPS), self.visemes)
+        return np.clip(motion.values[:, motion.channels.indices(self.extra)], 0, 1)
 
     def _choose(self) -> Report:
-        matched = self._match()
+        """Fill `binds` and say what came of it."""
+        matched, approximated = self._match()
         visemes = self._find_visemes()
         mouth = [name for name in MOUTH if name in matched]
-        approximated: dict[str, str] = {}
-        if visemes and (len(mouth) < 8 or "jawOpen" not in matched):
-            self.visemes, binds = visemes
-            kept = ("mouthSmile", "mouthFrown")
-            for name in mouth:
-                if not name.startswith(kept):
-                    del matched[name]
-            self.binds |= binds
-            approximated = {name: "visemes" for name in MOUTH if not name.startswith(kept) and name != "tongueOut"}
-        elif "jaw" in self.bones and "jawOpen" not in matched:
-            approximated["jawOpen"] = f"bone {self.scene.name(self.bones['jaw'].node)}"
-        self._choose_simple(matched, approximated)
-        self.binds = {name: binds for name, (_, binds) in matched.items()} | self.binds
-        known = {**matched, **approximated}
-        looks = [name for name in ARKIT_SHAPES if name.startswith("eyeLook") and name not in known]
-        side = {"Left": "leftEye", "Right": "rightEye"}
-        for name in looks:
-            bone = self.bones.get(side["Left" if name.endswith("Left") else "Right"])
-            if bone is not None:
-                approximated[name] = f"bone {self.scene.name(bone.node)}"
+        if visemes and (len(mouth) < FEW or "jawOpen" not in matched):
+            self.visemes, stand_ins = visemes
+            # Visemes say nothing of smiles; the rest of the mouth would be moved twice.
+            for name in (name for name in MOUTH if not name.startswith(("mouthSmile", "mouthFrown", "tongue"))):
+                matched.pop(name, None)
+                self.binds.pop(name, None)
+                approximated[name] = "visemes"
+            self.binds |= stand_ins
+        self._use_bones(matched, approximated)
+        self._use_presets(matched, approximated)
         return Report(
-            {name: matched[name][0] for name in ARKIT_SHAPES if name in matched},
+            {name: matched[name] for name in ARKIT_SHAPES if name in matched},
             {name: approximated[name] for name in ARKIT_SHAPES if name in approximated},
             tuple(name for name in ARKIT_SHAPES if name not in matched and name not in approximated),
             {name: self.scene.name(bone.node) for name, bone in self.bones.items()},
-            tuple(dict.fromkeys(note for patch in self.scene.shown_patches for note in patch.notes)),
+            tuple(dict.fromkeys(note for patch in self.scene.patches for note in patch.notes)),
         )
 
-    def _match(self) -> dict[str, tuple[str, list[Bind]]]:
-        """ARKit shapes by the avatar's own names: its morph targets first, then its expressions."""
-        found: dict[str, tuple[str, list[Bind]]] = {}
+    def _match(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Bind ARKit shapes by the avatar's own names, its morph targets first, then its expressions.
+
+        What was matched, and what is only approximated because one shape serves both sides.
+        """
+        matched: dict[str, str] = {}
+        approximated: dict[str, str] = {}
         for source in (self.targets, self.expressions):
-            for shape, names in match(list(source)).items():
-                if shape not in found and shape in ARKIT_SHAPES and names:
-                    found[shape] = (", ".join(names), [bind for name in names for bind in source[name]])
-        return found
+            names = list(source)
+            found = match(names)
+            mix = found.matrix(names)
+            for shape, spellings in found.items():
+                if shape not in self.binds and any(source[name] for name in spellings):
+                    shares = {name: float(mix[ARKIT_SHAPES.index(shape), names.index(name)]) for name in spellings}
+                    self.binds[shape] = [bind.times(shares[name]) for name in spellings for bind in source[name]]
+                    exact = len(spellings) != 1 or canonical(spellings[0]) is not None
+                    (matched if exact else approximated)[shape] = ", ".join(spellings)
+        return matched, approximated
+
+    def _use_bones(self, matched: dict[str, str], approximated: dict[str, str]) -> None:
+        if "jaw" in self.bones and "jawOpen" not in matched and "jawOpen" not in approximated:
+            approximated["jawOpen"] = f"bone {self.scene.name(self.bones['jaw'].node)}"
+        for name in ARKIT_SHAPES:
+            bone = self.bones.get("leftEye" if name.endswith("Left") else "rightEye")
+            if name.startswith("eyeLook") and name not in matched and bone is not None:
+                # The bone turns the eye; a shape would only bring the lids along.
+                approximated.setdefault(name, f"bone {self.scene.name(bone.node)}")
+
+    def _use_presets(self, matched: dict[str, str], approximated: dict[str, str]) -> None:
+        for name, mix in PRESETS.items():
+            binds = self.expressions.get(name)
+            if binds and not any(shape in matched or shape in approximated for shape in mix):
+                for shape, share in mix.items():
+                    self.binds[shape] = [bind.times(share) for bind in binds]
+                approximated.update(dict.fromkeys(mix, name))
 
     def _find_visemes(self) -> tuple[Channels, dict[str, list[Bind]]] | None:
         spoken = {name.lower(): name for name in OCULUS.names}
@@ -289,20 +321,8 @@ class _Found:
         vowels = {name: self.expressions[name] for name in VOWELS if self.expressions.get(name)}
         return (VRM, vowels) if vowels else None
 
-    def _choose_simple(self, matched: Iterable[str], approximated: dict[str, str]) -> None:
-        available = {name.lower(): binds for name, binds in self.targets.items()}
-        available |= {name.lower(): binds for name, binds in self.expressions.items() if binds}
-        eyes = "leftEye" in self.bones and "rightEye" in self.bones
-        for name, mix in SIMPLE.items():
-            taken = any(source in matched or source in approximated for source in mix)
-            if name.lower() not in available or taken or ("look" in name.lower() and eyes):
-                continue
-            if name in ("blink", "eyesClosed") and {"blinkleft", "blinkright"} <= available.keys():
-                continue
-            self.simple.append(name)
-            self.binds[name] = available[name.lower()]
-            approximated.update(dict.fromkeys(mix, name))
 
+_NOTHING = np.zeros((0, 0))
 
 _ANY_FPS = Motion(np.zeros((0, len(ARKIT)), np.float32), ARKIT, cast(Any, 25)).fps
 """The names are mapped frame by frame, so that any rate does."""
@@ -310,7 +330,7 @@ _ANY_FPS = Motion(np.zeros((0, len(ARKIT)), np.float32), ARKIT, cast(Any, 25)).f
 
 def _named_targets(scene: Scene) -> dict[str, list[Bind]]:
     named: dict[str, list[Bind]] = {}
-    for mesh in sorted({int(scene.nodes[node]["mesh"]) for node in scene.order if "mesh" in scene.nodes[node]}):
+    for mesh in sorted(set(scene.meshes.values())):
         for target, name in enumerate(scene.target_names(mesh)):
             named.setdefault(name, []).append(Bind(mesh, target))
     return named
@@ -330,7 +350,7 @@ def _expressions(scene: Scene) -> dict[str, list[Bind]]:
         master = scene.mapping(scene.mapping(extensions["VRM"]).get("blendShapeMaster", {}))
         for group in scene.glb.objects_of(master, "blendShapeGroups"):
             preset = str(group.get("presetName", "unknown")).lower()
-            name = str(group.get("name", "")) if preset in ("", "unknown") else VRM0.get(preset, preset)
+            name = str(group.get("name", "")) if preset in ("", "unknown") else _PRESETS_0.get(preset, preset)
             binds = scene.glb.objects_of(group, "binds")
             named.setdefault(name, []).extend(scene.bind(bind, by_node=False) for bind in binds)
     return named
@@ -388,7 +408,7 @@ def _bone(scene: Scene, node: int) -> Bone:
 
 def _flatten(scene: Scene, found: _Found) -> BlendshapeRig:
     """All patches as one rig whose channels are ARKit's and the stand-ins'."""
-    patches = [patch for patch in scene.shown_patches if len(patch.faces)]
+    patches = [patch for patch in scene.patches if len(patch.faces)]
     if not patches:
         raise BadFile(f"{scene.glb.name} shows no triangles, so there is no face to move")
     total = sum(len(patch.vertices) for patch in patches)
@@ -429,8 +449,7 @@ def _joints(scene: Scene, found: _Found) -> tuple[Joint, ...]:
         if node in by_node:
             parent = scene.parents[node]
             above = "root" if parent is None else _carrier(scene, by_node, parent)
-            x, y, z = (float(part) for part in found.facing @ scene.world[node][:3, 3])
-            joints.append(Joint(by_node[node], (x, y, z), above))
+            joints.append(Joint(by_node[node], _point(found.facing @ scene.world[node][:3, 3]), above))
     return tuple(joints)
 
 
@@ -496,12 +515,13 @@ def _weld(vertices: Float, normals: Float, deltas: FloatArray, skin: Float) -> t
     """
     chance = np.random.default_rng(0)
     length = np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    probes = [chance.standard_normal((len(deltas), 3)) for _ in range(2)]
-    columns = [
+    probes: list[Float] = [chance.standard_normal((len(deltas), 3)) for _ in range(2)]
+    probe_skin: Float = chance.standard_normal((skin.shape[1],))
+    columns: list[Float] = [
         np.round(vertices, 6),
         np.round(normals / length, 2),
         *(np.round(np.einsum("svi,si->v", deltas, probe)[:, None], 5) for probe in probes),
-        np.round(skin @ chance.standard_normal(skin.shape[1]), 4)[:, None],
+        np.round(skin @ probe_skin, 4)[:, None],
     ]
     # Adding zero makes -0.0 and 0.0 one value.
     _, kept, places = np.unique(np.concatenate(columns, axis=1) + 0.0, axis=0, return_index=True, return_inverse=True)
@@ -519,8 +539,8 @@ def _materials(patches: Sequence[Patch]) -> tuple[tuple[Any, ...], NDArray[np.in
     return materials, np.concatenate(numbers)
 
 
-def _focus(rig: BlendshapeRig) -> FloatArray:
-    """The box (2, 3) of the head: what the head's bone carries near the parts that shapes move."""
+def _focus(rig: BlendshapeRig) -> Box:
+    """The box of the head: what the head's bone carries near the parts that shapes move."""
     vertices = rig.mesh.vertices
     below = {"head"}
     for joint in rig.joints:
@@ -529,10 +549,15 @@ def _focus(rig: BlendshapeRig) -> FloatArray:
     carried = rig.skin[:, columns].sum(axis=1) > 0.5
     moving = np.abs(rig.deltas).max(axis=(0, 2), initial=0) > 1e-4
     head = vertices[carried] if carried.any() else vertices
+    low, high = head.min(axis=0), head.max(axis=0)
     if moving.any():
         face = vertices[moving]
-        low, high = face.min(axis=0), face.max(axis=0)
-        room = 0.8 * (high - low).max()
-        low, high = np.maximum(head.min(axis=0), low - room), np.minimum(head.max(axis=0), high + room)
-        return np.stack([low, high]).astype(np.float32)
-    return np.stack([head.min(axis=0), head.max(axis=0)]).astype(np.float32)
+        room = FACE_ROOM * float(np.ptp(face, axis=0).max())
+        # Long hair follows the head's bone too; what is far from the face need not be in the picture.
+        low, high = np.maximum(low, face.min(axis=0) - room), np.minimum(high, face.max(axis=0) + room)
+    return _point(low), _point(high)
+
+
+def _point(values: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

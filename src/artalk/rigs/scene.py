@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -54,6 +54,10 @@ class Bind:
     weight: float = 1.0
     node: int | None = None
 
+    def times(self, share: float) -> "Bind":
+        """The same with a share of the weight."""
+        return replace(self, weight=self.weight * share)
+
 
 class Scene:
     """A document's nodes and what they carry, checked while they are read."""
@@ -63,6 +67,13 @@ class Scene:
         self.nodes = glb.objects("nodes")
         self.parents = self._find_parents()
         self.order = self._reachable()
+
+    @cached_property
+    def meshes(self) -> dict[int, int]:
+        """The mesh of each node that shows one."""
+        count = len(self.glb.objects("meshes"))
+        shown = [node for node in self.order if "mesh" in self.nodes[node]]
+        return {node: number(self.nodes[node]["mesh"], count, "a node's mesh", self.glb.name) for node in shown}
 
     @cached_property
     def local(self) -> list[Float]:
@@ -87,7 +98,7 @@ class Scene:
         return nearest_rotation(self.world[index][:3, :3])
 
     @cached_property
-    def shown_patches(self) -> list[Patch]:
+    def patches(self) -> list[Patch]:
         """All triangles that the scene shows."""
         return self._patches()
 
@@ -117,7 +128,7 @@ class Scene:
 
     def shows(self, mesh: int) -> list[int]:
         """The nodes that show a mesh."""
-        return [node for node in self.order if self.nodes[node].get("mesh") == mesh]
+        return [node for node, shown in self.meshes.items() if shown == mesh]
 
     def bind(self, item: Json, by_node: bool) -> Bind:
         """A VRM's bind: by node and 0..1 in version 1.0, by mesh and 0..100 in version 0.x."""
@@ -150,18 +161,15 @@ class Scene:
     def default_weights(self, node: int) -> Float:
         """The weights that a node's mesh has before any animation."""
         item = self.nodes[node]
-        mesh = self.glb.item("meshes", item["mesh"])
-        count = len(self.target_names(int(item["mesh"])))
+        mesh = self.glb.item("meshes", self.meshes[node])
+        count = len(self.target_names(self.meshes[node]))
         found = item.get("weights", mesh.get("weights"))
         return np.zeros(count) if found is None or not count else floats(found, count, "weights", self.glb.name)
 
     def _patches(self) -> list[Patch]:
         found: list[Patch] = []
         total = 0
-        for index in self.order:
-            if "mesh" not in self.nodes[index]:
-                continue
-            mesh = number(self.nodes[index]["mesh"], len(self.glb.objects("meshes")), "a node's mesh", self.glb.name)
+        for index, mesh in self.meshes.items():
             for primitive in self.glb.objects_of(self.glb.item("meshes", mesh), "primitives"):
                 patch = self._patch(index, mesh, primitive)
                 if patch is not None:

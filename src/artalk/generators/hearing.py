@@ -1,0 +1,153 @@
+"""What a rule can hear: how loud each part of the spectrum is, as one speaker's own, and how high the voice.
+
+Everything here reads only the sound of one frame and of the frame after it, and levels remembered from before.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+EDGES = (200.0, 450.0, 700.0, 1000.0, 1500.0, 2100.0, 2700.0, 3400.0, 5000.0, 8000.0)
+"""Hz between the bands: voice bar and low F1; F1 of e and o; F1 of a; F2 of back vowels; F2 of central vowels; F2 of
+front vowels; F3; hiss of sh; hiss of s. Below 200 Hz lie hum and rumble, which lips know nothing of. A telephone
+(300 to 3400 Hz) loses the last two only."""
+
+BANDS = len(EDGES) - 1
+
+SLICES = 4
+"""Spectra a frame: one every 10 ms at 25 fps."""
+
+QUIETEST = -105.0
+"""dB of full scale below which nothing is recorded: the dither of 16-bit sound lies above."""
+
+SPAN = 30.0
+"""dB between the loudest and the faintest sound of a band that moves a face."""
+
+MARGIN = 4.0
+"""dB above the noise floor where a band begins to count: noise swings by about that much from frame to frame."""
+
+LEAST_SPAN = 18.0
+"""dB by which speech stands out at least: what is less far above the floor is never taken for loud speech."""
+
+EXPECTED = 38.0
+"""dB above the first sound of a recording where speech is expected."""
+
+OWN = 10.0
+"""dB by which a band's own peak may lie below the loudest band's and still count as its full loudness."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """`levels` (frames, SLICES, BANDS) dB, `pitch` (frames,) Hz, `voicing` (frames,) 0 (noise) to 1 (a clear voice)."""
+
+    levels: FloatArray
+    pitch: FloatArray
+    voicing: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """The noise `floor` and the speech `peak` (BANDS,) in dB, followed through time."""
+
+    floor: FloatArray
+    peak: FloatArray
+
+
+def spectra(frames: FloatArray, sample_rate: int) -> Spectra:
+    """Listen to `frames` (n, samples): each row holds the sound of its frame and of the next one, in -1..1.
+
+    The slices of a row are centred 35, 45, 55 and 65 ms after the frame's own time, so that frame after frame they
+    are 10 ms apart. Every row is treated alone: the numbers do not depend on how many come at once.
+    """
+    pitch, voicing = _pitch(frames, sample_rate)
+    return Spectra(_levels(frames, sample_rate), pitch, voicing)
+
+
+def _levels(frames: FloatArray, sample_rate: int) -> FloatArray:
+    hop = frames.shape[1] // (2 * SLICES)
+    size = sample_rate // 40
+    first = (7 * hop - size) // 2
+    points = 1 << (size - 1).bit_length()
+    bins = np.searchsorted(np.fft.rfftfreq(points, 1 / sample_rate), EDGES)
+    window = np.hanning(size)
+    cut = np.stack([frames[:, first + i * hop : first + i * hop + size] for i in range(SLICES)], axis=1)
+    power = np.abs(np.fft.rfft(cut * window, points)) ** 2 / np.sum(window**2)
+    bands = np.add.reduceat(power[..., : bins[-1]], bins[:-1], axis=-1)
+    return 10 * np.log10(bands + 1e-12)
+
+
+LOWEST_VOICE, HIGHEST_VOICE = 70.0, 400.0
+"""Hz between which a speaking voice lies."""
+
+
+def _pitch(frames: FloatArray, sample_rate: int) -> tuple[FloatArray, FloatArray]:
+    """Pitch in Hz and voicing 0..1 from the autocorrelation, divided by that of the window (Boersma 1993).
+
+    Only 200 to 1500 Hz are used: hum is no voice, and a telephone keeps the harmonics of a fundamental that it loses.
+    """
+    size = frames.shape[1]
+    points = 1 << (size + sample_rate // int(LOWEST_VOICE) - 1).bit_length()
+    window = np.hanning(size)
+    heard = np.fft.rfft(frames * window, points)
+    hertz = np.fft.rfftfreq(points, 1 / sample_rate)
+    # Half the bins: the autocorrelation at half the sample rate is fine enough once a parabola is laid through it.
+    half = points // 4 + 1
+    power = np.abs(heard[:, :half]) ** 2 * ((hertz[:half] > 200) & (hertz[:half] < 1500))
+    alike = np.fft.irfft(power, points // 2)
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, points)[:half]) ** 2, points // 2)
+    rate = sample_rate / 2
+    low, high = int(rate / HIGHEST_VOICE), int(rate / LOWEST_VOICE) + 1
+    lags = np.arange(low - 1, high + 2)
+    score = alike[:, lags] / (alike[:, :1] + 1e-12) * (own[0] / own[lags])
+    # A period fits twice as well as once: the shorter lag is preferred a little.
+    peak = np.argmax(score[:, 1:-1] - 0.1 * (lags[1:-1] / high), axis=1) + 1
+    rows = np.arange(len(frames))
+    before, at, after = score[rows, peak - 1], score[rows, peak], score[rows, peak + 1]
+    bend = before - 2 * at + after
+    shift = np.where(bend < -1e-9, 0.5 * (before - after) / np.where(bend < -1e-9, bend, -1.0), 0.0)
+    return rate / (lags[peak] + np.clip(shift, -0.5, 0.5)), np.clip((at - 0.35) / 0.4, 0.0, 1.0)
+
+
+def is_nothing(levels: FloatArray) -> bool:
+    """Whether a frame (SLICES, BANDS) is digital silence, which tells nothing of a room or a speaker."""
+    return bool(levels.max() < QUIETEST)
+
+
+def first_levels(levels: FloatArray, voicing: float) -> Levels:
+    """The levels believed before anything but one frame (SLICES, BANDS) is known.
+
+    A recording mostly begins in its noise, so that speech is expected well above; if what is heard is a voice, the
+    noise lies well below.
+    """
+    heard = levels.max(axis=0)
+    return Levels(np.maximum(heard - LEAST_SPAN * voicing, QUIETEST), heard + EXPECTED)
+
+
+def follow(before: Levels, levels: FloatArray, voicing: float, frame: float) -> Levels:
+    """The levels after one more frame of sound (SLICES, BANDS), `frame` seconds long.
+
+    The floor falls at once and rises slowly, the slower the more voice there is: a fan that starts is noise after a
+    second or two, a held vowel is not. The peak rises at once. It sinks by 10 dB a second as long as there is speech,
+    since the end of a sentence is softer than its beginning, by 1 in a pause, and faster when a voice stays far below
+    it in every band: then it was never this speaker's.
+    """
+    heard, loudest = levels.mean(axis=0), levels.max(axis=0)
+    rise = (12.0 - 10.0 * voicing) * frame
+    floor = np.where(heard < before.floor, (heard + before.floor) / 2, np.minimum(before.floor + rise, heard))
+    floor = np.maximum(floor, QUIETEST)
+    below = before.peak - loudest
+    sink = np.where(below < SPAN, 10.0, 1.0) + (120.0 * voicing if below.min() > 12.0 else 0.0)
+    return Levels(floor, np.maximum(np.where(below < 0, loudest, before.peak - sink * frame), floor + LEAST_SPAN))
+
+
+def loudness(levels: FloatArray, known: Levels) -> FloatArray:
+    """How loud each band (SLICES, BANDS) is for this speaker: 0 is nothing, 1 as loud as it gets.
+
+    The square root keeps a soft sound visible: lips open nearly as far for soft speech as for loud.
+    """
+    full = np.maximum(known.peak, known.peak.max() - OWN)
+    nothing = np.maximum(full - SPAN, known.floor + MARGIN)
+    return np.sqrt(np.clip((levels - nothing) / np.maximum(full - nothing, MARGIN), 0.0, 1.2))

@@ -1,0 +1,269 @@
+"""Speech to motion by rules: no weights, no words, 80 ms of delay. docs/visemes.md says where the figures come from."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.channels import ARKIT
+from artalk.errors import BadInput
+from artalk.generators import hearing
+from artalk.generators.generator import Condition, FloatArray, Generator
+from artalk.generators.idle import SPEAKING, Life, Look, Voice
+from artalk.rigs.blendshape import GAZE
+
+DoubleArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VisemeSettings:
+    """How strongly each part of the face acts: 1 is natural, 0 is still; lips and jaw bear about 1.5, the rest 2.
+
+    `lips` scales the shaping of the lips (rounding, spreading, teeth), `jaw` how far the mouth opens, `blinks` how far
+    lids close, `blink_rate` is blinks a minute. A closed mouth is closed at any setting.
+    """
+
+    lips: float = 1.0
+    jaw: float = 1.0
+    brows: float = 1.0
+    blinks: float = 1.0
+    gaze: float = 1.0
+    head: float = 1.0
+    blink_rate: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name in ("lips", "jaw", "brows", "blinks", "gaze", "head"):
+            if not 0 <= getattr(self, name) <= 3:
+                raise BadInput(f"{name} is a strength from 0 (still) over 1 (natural) to 3, got {getattr(self, name)}")
+        if not 1 <= self.blink_rate <= 60:
+            raise BadInput(f"blink_rate is between 1 and 60 blinks a minute, got {self.blink_rate}")
+
+
+CUES = ("open", "part", "round", "spread", "hiss", "bite", "loud")
+
+# How each band (rows of nine, from voice bar to the hiss of s: `hearing.EDGES`) speaks for a cue. "open" follows the lip
+# gap of tracked sentences, "round" to "bite" part the phones of an aligned corpus; all were then rounded.
+WEIGHTS = np.array(
+    [
+        [0.00, 0.45, 0.65, -0.50, 0.20, -0.10, 0.60, 0.60, -0.40],  # open: F1 high, F2 not low, no hiss
+        [-0.05, 0.25, 0.40, -0.20, 0.00, 0.00, 0.30, 0.35, 0.20],  # part: what sealed lips would keep in
+        [0.35, 0.15, 0.45, 0.10, -0.50, -0.30, -0.80, -0.30, -0.30],  # round: low, nothing above 1500 Hz
+        [0.10, 0.20, -0.40, -0.70, 0.10, 0.85, 0.70, 0.10, 0.00],  # spread: F2 and F3 high, nothing around 1 kHz
+        [-0.70, -0.40, -0.15, 0.00, 0.00, 0.15, 0.25, 0.50, 0.80],  # hiss: s, sh, z, t
+        [-0.80, -0.80, -0.10, 0.90, 0.90, 0.40, 0.40, 0.00, -0.70],  # bite: the faint flat noise of f and v
+        [0.15, 0.15, 0.15, 0.15, 0.15, 0.15, 0.10, 0.00, 0.00],  # loud
+    ]
+)
+
+TAPS = 24
+
+
+def _bell(peak: float, rise: float, fall: float) -> DoubleArray:
+    """A raised cosine over the newest `TAPS` slices, newest first; all three in slices of 10 ms."""
+    off = np.arange(TAPS) - peak
+    bell = np.cos(np.clip(off / np.where(off < 0, rise, fall), -1, 1) * np.pi / 2) ** 2
+    return bell / bell.sum()
+
+
+# Lips move ahead of the sound and dwell after it: the newest slice is 65 ms ahead of the pose, the bell's peak 5 ms.
+MOVES = np.stack([_bell(6, 7, 16), _bell(7, 7, 10), _bell(6, 7, 14), _bell(6, 7, 14), _bell(6, 6, 9), _bell(6, 6, 9), _bell(6, 7, 14)])
+
+
+# What cues are while an average voice speaks: those of a bright or a dull one are brought towards it.
+USUAL = {"open": 0.64, "part": 0.25, "round": -0.25, "spread": 0.38}
+
+LEARNS = 4.0
+"""Seconds of speech in which a speaker's usual cues are learnt."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """The state between steps: levels so far (None before the first frame), the newest cues, this speaker's usual
+    ones, life.
+    """
+
+    levels: hearing.Levels | None
+    cues: DoubleArray
+    usual: tuple[float, ...]
+    life: Life
+
+
+@final
+class Visemes(Generator):
+    """Lips from the spectrum by rules; blinks, gaze, brows and head from prosody and counted chance.
+
+    The motion is ARKit's at 25 fps, one frame a step, with one frame of look-ahead: 80 ms. The seed changes blinks,
+    gaze, brows and head, never the lips. Closed lips, quiet speech and a telephone's band are told from the levels of
+    the speaker so far, so that neither gain nor a steady noise matters.
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    name = "visemes"
+    channels = ARKIT
+    fps = Fraction(25)
+    sample_rate = 16000
+    window = 1
+    lookahead = 1
+
+    def __init__(self, settings: VisemeSettings | None = None) -> None:
+        self.settings = settings or VisemeSettings()
+
+    def begin(self, condition: Condition, seed: int) -> Heard:
+        """The state before any sound: a closed mouth, nothing known of the speaker."""
+        return Heard(None, np.zeros((TAPS - 1, len(CUES))), tuple(USUAL.values()), Life(seed, self.settings.blink_rate))
+
+    def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:
+        """Make a frame for each whole frame of `samples` but the last; see `Generator.step`."""
+        frames = len(samples) // self.hop - self.lookahead
+        sound = np.asarray(samples, np.float64)
+        rows = np.lib.stride_tricks.sliding_window_view(sound, 2 * self.hop)[:: self.hop][:frames]
+        spectra = hearing.spectra(rows, self.sample_rate)
+        bands, levels = _by_speaker(spectra, state.levels, 1 / float(self.fps))
+        cues = np.concatenate([state.cues, _cues(bands)])
+        moved, usual = _as_usual(_smooth(cues, frames), state.usual, 1 / float(self.fps))
+        life = state.life.copy()
+        looks = self._live(life, spectra, moved[:, CUES.index("loud")])
+        values = self._pose(moved, looks)
+        return values, replace(state, levels=levels, cues=cues[-(TAPS - 1) :].copy(), usual=usual, life=life)
+
+    def _live(self, life: Life, spectra: hearing.Spectra, loud: DoubleArray) -> list[Look]:
+        semitones = 12 * np.log2(spectra.pitch)
+        seconds = 1 / float(self.fps)
+        return [
+            life.advance(Voice(*heard), seconds)
+            for heard in zip(loud.tolist(), semitones.tolist(), spectra.voicing.tolist(), strict=True)
+        ]
+
+    def _pose(self, cues: DoubleArray, looks: list[Look]) -> FloatArray:
+        pose = _mouth(cues, self.settings) | _rest(looks, self.settings)
+        values = np.zeros((len(cues), len(self.channels)), np.float32)
+        for name, value in pose.items():
+            values[:, self.channels.index(name)] = value
+        weights = self.channels.of_kind("weight")
+        values[:, weights] = values[:, weights].clip(0.0, 1.0)
+        return values
+
+
+def _by_speaker(
+    spectra: hearing.Spectra, levels: hearing.Levels | None, seconds: float
+) -> tuple[DoubleArray, hearing.Levels | None]:
+    """Loudness (frames · slices, bands) by the levels known so far, and the levels after it."""
+    heard: list[DoubleArray] = []
+    for frame, voicing in zip(spectra.levels, spectra.voicing.tolist(), strict=True):
+        if hearing.is_nothing(frame):
+            heard.append(np.zeros_like(frame))
+            continue
+        levels = hearing.follow(levels or hearing.first_levels(frame, voicing), frame, voicing, seconds)
+        heard.append(hearing.loudness(frame, levels))
+    return np.concatenate(heard), levels
+
+
+def _cues(bands: DoubleArray) -> DoubleArray:
+    """The (slices, cues) that bands (slices, bands) speak for.
+
+    Added band by band: a matrix product may add in another order for another number of rows.
+    """
+    return sum(bands[:, band, None] * WEIGHTS[:, band] for band in range(hearing.BANDS)) + np.zeros(len(CUES))
+
+
+def _smooth(cues: DoubleArray, frames: int) -> DoubleArray:
+    """Cues (frames, cues) as lips follow them, from the slices before and around each frame."""
+    newest = TAPS - 1 + hearing.SLICES * np.arange(frames) + hearing.SLICES - 1
+    total = np.zeros((frames, len(CUES)))
+    for tap in range(TAPS):
+        total += cues[newest - tap] * MOVES[:, tap]
+    return total
+
+
+def _as_usual(
+    cues: DoubleArray, usual: tuple[float, ...], seconds: float
+) -> tuple[DoubleArray, tuple[float, ...]]:
+    """Cues (frames, cues) as if an average voice spoke, and what is usual for this one after them.
+
+    "open" and "part" are scaled, "round" and "spread" shifted half the way, by what was usual in speech so far.
+    """
+    learnt: list[tuple[float, ...]] = []
+    columns = [CUES.index(name) for name in USUAL]
+    for heard, loud in zip(cues[:, columns].tolist(), cues[:, CUES.index("loud")].tolist(), strict=True):
+        share = seconds / LEARNS if loud > SPEAKING else 0.0
+        usual = tuple(old + share * (new - old) for old, new in zip(usual, heard, strict=True))
+        learnt.append(usual)
+    known = np.array(learnt)
+    adapted = cues.copy()
+    for column, (name, average) in enumerate(USUAL.items()):
+        theirs = known[:, column]
+        if name in ("open", "part"):
+            adapted[:, CUES.index(name)] *= np.clip(average / np.maximum(theirs, 0.01), 0.55, 1.4)
+        else:
+            adapted[:, CUES.index(name)] -= 0.5 * (theirs - average)
+    return adapted, usual
+
+
+def _ramp(values: DoubleArray, low: float, high: float) -> DoubleArray:
+    """0 below `low`, 1 above `high`, smooth between."""
+    share = np.clip((values - low) / (high - low), 0.0, 1.0)
+    return share * share * (3 - 2 * share)
+
+
+CLOSED, OPEN = 0.10, 0.22
+"""The cue "part" below which lips are sealed, and from which nothing of the seal is left."""
+
+
+def _mouth(cues: DoubleArray, settings: VisemeSettings) -> dict[str, DoubleArray]:
+    """Jaw and lips (frames,) by channel, from cues (frames, cues) alone."""
+    cue = dict(zip(CUES, np.ascontiguousarray(cues.T), strict=True))
+    talks = _ramp(cue["loud"], 0.02, 0.12)
+    free = _ramp(cue["part"], CLOSED, OPEN)
+    gap = np.clip(cue["open"], 0.0, 1.3) * free
+    sealed = (1 - free) * talks
+    rounded = np.clip(2.0 * cue["round"] - 0.1, 0.0, 1.0) * talks
+    spread = np.clip(1.2 * cue["spread"] - 0.1, 0.0, 1.0) * talks
+    hiss = np.clip(1.3 * cue["hiss"], 0.0, 1.0)
+    bite = np.clip(2.0 * cue["bite"] - 0.1, 0.0, 1.0) * (1 - hiss)
+    lips, jaw = settings.lips, settings.jaw
+    both = {
+        "mouthSmile": lips * 0.12 * spread,
+        "mouthDimple": lips * 0.08 * spread,
+        "mouthStretch": lips * 0.14 * spread,
+        "mouthPress": 0.22 * sealed,
+        "mouthLowerDown": lips * free * (0.10 * gap + 0.08 * spread + 0.18 * hiss),
+        "mouthUpperUp": lips * free * (0.05 * gap + 0.06 * spread + 0.12 * hiss + 0.10 * bite),
+    }
+    return {
+        "jawOpen": jaw * 0.32 * gap * (1 - 0.25 * rounded) * (1 - 0.4 * hiss),
+        "mouthFunnel": lips * free * rounded * (0.10 + 0.35 * gap),
+        # Speaking draws the corners in a little, whatever the sound: a resting mouth is wider.
+        "mouthPucker": lips * (0.40 * rounded + 0.20 * np.clip(cue["loud"], 0.0, 1.0)),
+        "mouthRollLower": 0.15 * sealed + lips * 0.30 * bite,
+        "mouthRollUpper": 0.12 * sealed,
+        **{name + side: value for name, value in both.items() for side in ("Left", "Right")},
+    }
+
+
+def _rest(looks: list[Look], settings: VisemeSettings) -> dict[str, DoubleArray]:
+    """Lids, gaze, brows and head (frames,) by channel."""
+
+    def each(name: str) -> DoubleArray:
+        return np.array([getattr(look, name) for look in looks], np.float64)
+
+    down = settings.gaze * each("gaze_down") / GAZE
+    left = settings.gaze * each("gaze_left") / GAZE
+    lids = settings.blinks * each("lids")
+    brows, inner, frown = (settings.brows * each(name) for name in ("brows", "brow_inner", "frown"))
+    head = settings.head * each("head")
+    pose: dict[str, DoubleArray] = {"browInnerUp": inner, "headX": head[:, 0], "headY": head[:, 1], "headZ": head[:, 2]}
+    for side, lid, outwards in (("Left", lids[:, 0], left), ("Right", lids[:, 1], -left)):
+        pose |= {
+            # Lids follow the gaze down, on top of a blink.
+            f"eyeBlink{side}": np.maximum(lid, 0.25 * np.clip(down, 0.0, 1.0)),
+            f"eyeLookDown{side}": np.maximum(down, 0.0),
+            f"eyeLookUp{side}": np.maximum(-down, 0.0),
+            f"eyeLookOut{side}": np.maximum(outwards, 0.0),
+            f"eyeLookIn{side}": np.maximum(-outwards, 0.0),
+            f"eyeWide{side}": 0.15 * brows,
+            f"browOuterUp{side}": 0.7 * brows,
+            f"browDown{side}": frown,
+        }
+    return pose

@@ -1,0 +1,89 @@
+"""ARKit ⇄ the fifteen visemes of Oculus/OVR LipSync, as avatars of Ready Player Me and others have them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.channels import ARKIT, ARKIT_SHAPES, Channels, Group
+from artalk.motion import Motion
+from artalk.retarget.solve import minimise
+
+_KK = {"mouthLowerDown": 0.4, "mouthDimple": 0.3, "mouthFunnel": 0.3, "mouthPucker": 0.3, "jawOpen": 0.15}
+
+# TalkingHead, blender/build-visemes-from-arkit.py (Mika Suominen, MIT); a name without a side means both sides.
+_MIXES: dict[str, dict[str, float]] = {
+    "sil": {},
+    "PP": {"mouthRollLower": 0.8, "mouthRollUpper": 0.8, "mouthUpperUp": 0.3},
+    "FF": {"mouthPucker": 1, "mouthShrugUpper": 1, "mouthLowerDown": 0.2, "mouthDimple": 1, "mouthRollLower": 1},
+    "TH": {"mouthRollUpper": 0.6, "jawOpen": 0.2, "tongueOut": 0.4},
+    "DD": {"mouthPress": 0.8, "mouthFunnel": 0.5, "jawOpen": 0.2},
+    "kk": _KK,
+    "CH": {"mouthPucker": 0.5, "jawOpen": 0.2},
+    "SS": {"mouthPress": 0.8, "mouthLowerDown": 0.5, "jawOpen": 0.1},
+    "nn": {**_KK, "tongueOut": 0.2},
+    "RR": {"mouthPucker": 0.5, "jawOpen": 0.2},
+    "aa": {"jawOpen": 0.6},
+    "E": {"mouthPress": 0.8, "mouthDimple": 1, "jawOpen": 0.3},
+    "I": {"mouthPress": 0.6, "mouthDimple": 0.6, "jawOpen": 0.2},
+    "O": {"mouthPucker": 1, "jawForward": 0.6, "jawOpen": 0.2},
+    "U": {"mouthFunnel": 1},
+}
+
+OCULUS = Channels(
+    "oculus",
+    (Group("visemes", 15),),
+    tuple(f"viseme_{name}" for name in _MIXES),
+)
+"""The visemes in Oculus' order and in the spelling of meshes, where ih, oh and ou are I, O and U."""
+
+
+def mixing_matrix(mixes: dict[str, dict[str, float]]) -> NDArray[np.float64]:
+    """The (poses, 52) ARKit weights of named mixes; a shape named without its side is set on both."""
+    matrix = np.zeros((len(mixes), len(ARKIT_SHAPES)))
+    for row, mix in enumerate(mixes.values()):
+        for name, weight in mix.items():
+            for shape in (name, f"{name}Left", f"{name}Right"):
+                if shape in ARKIT_SHAPES:
+                    matrix[row, ARKIT_SHAPES.index(shape)] = weight
+    return matrix
+
+
+MIXES = mixing_matrix(_MIXES)
+"""The (15, 52) ARKit weights of each viseme."""
+
+SEALED = 0.1
+"""mouthClose at which lips that meet count as a full PP."""
+
+
+def to_arkit(motion: Motion) -> Motion:
+    """ARKit motion of viseme weights: the sum of the visemes' mixes; the rest of the face and the head are still."""
+    values = np.zeros((len(motion), len(ARKIT)), np.float32)
+    values[:, : len(ARKIT_SHAPES)] = (motion.values @ MIXES).clip(0, 1)
+    return Motion(values, ARKIT, motion.fps, motion.start)
+
+
+def from_arkit(motion: Motion) -> Motion:
+    """Viseme weights of ARKit motion: the mix of visemes nearest to the mouth, by bounded least squares.
+
+    Weights lie in 0..1 and sum to 1: `viseme_sil` has what the others leave. ARKit's mouthClose keeps lips together
+    over an open jaw, which no mix has: the jaw counts as open only beyond it, and sealed lips count as PP. CH and RR
+    have the same mix and share what they get.
+    """
+    weights = motion.values[:, : len(ARKIT_SHAPES)].astype(np.float64).clip(0, 1)
+    aperture = opening(motion)
+    weights[:, ARKIT_SHAPES.index("jawOpen")] = aperture
+    used = MIXES.any(axis=0)
+    basis = MIXES[1:, used]
+    # The ridge only decides between mixes that fit alike.
+    spoken = minimise(basis @ basis.T + 1e-5 * np.eye(14), weights[:, used] @ basis.T)
+    sealed = (motion.channel("mouthClose") / SEALED).clip(0, 1) * (1 - aperture / SEALED).clip(0, 1)
+    spoken *= (1 - sealed)[:, None]
+    spoken[:, 0] += sealed
+    spoken /= np.maximum(spoken.sum(axis=1, keepdims=True), 1.0)
+    silence = 1 - spoken.sum(axis=1, keepdims=True)
+    values = np.concatenate([silence, spoken], axis=1).clip(0, 1)
+    return Motion(values.astype(np.float32), OCULUS, motion.fps, motion.start)
+
+
+def opening(motion: Motion) -> NDArray[np.float64]:
+    """The (frames,) jawOpen that parts the lips: what mouthClose does not take back."""
+    return (motion.channel("jawOpen").astype(np.float64) - motion.channel("mouthClose")).clip(0, 1)

@@ -1,0 +1,77 @@
+"""Colours that multiply the skin's: blush, lips, lid line, shade in hollows and under the hair."""
+
+import numpy as np
+
+from artalk.rigs.head.cage import shortened, step
+from artalk.rigs.head.part import Floats
+from artalk.rigs.head.skin import Skin
+
+Tint = tuple[float, float, float]
+
+# Soft spots on both sides: centre, radii (mm), tint.
+SPOTS: list[tuple[Tint, Tint, Tint]] = [
+    ((42, -34, 82), (16, 13, 22), (1.0, 0.88, 0.86)),  # cheek
+    ((0, -38, 114), (13, 9, 14), (1.0, 0.86, 0.84)),  # tip of the nose
+    ((0, -104, 95), (14, 10, 14), (1.0, 0.92, 0.90)),  # chin
+    ((33, 9, 86), (18, 7, 12), (0.93, 0.83, 0.80)),  # upper lid
+    ((32, -13, 86), (14, 5, 9), (0.97, 0.88, 0.87)),  # under the eye
+    ((7.4, -44.5, 103.5), (3.3, 3.2, 4.4), (0.16, 0.08, 0.07)),  # nostril
+    ((20, -42, 92), (2.2, 6, 4), (0.85, 0.74, 0.70)),  # behind the nose wing
+    ((0, -84, 95), (15, 3.5, 8), (0.94, 0.87, 0.85)),  # fold over the chin
+]
+
+
+class _Paint:
+    """Colours (N, 3) that start white; each `mix` moves them towards a tint by a weight (N,)."""
+
+    def __init__(self, count: int) -> None:
+        self.colors: Floats = np.ones((count, 3))
+
+    def mix(self, weight: Floats, tint: Tint) -> None:
+        self.colors *= 1 - weight[:, None] * (1 - np.array(tint))
+
+
+def skin_colors(skin: Skin) -> Floats:
+    """(N, 3) colours of the whole skin."""
+    paint = _Paint(len(skin.points))
+    p = skin.points
+    folded = np.stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]], 1)
+    centres = shortened(np.array([spot[0] for spot in SPOTS]))
+    for centre, (_, radii, tint) in zip(centres, SPOTS, strict=True):
+        paint.mix(np.exp(-(((folded - centre) / radii) ** 2).sum(1)), tint)
+    facing_down = step(0.1, -0.7, skin.normals()[:, 1])
+    paint.mix(step(104, 124, -p[:, 1]) * facing_down * (p[:, 2] > -20), (0.80, 0.70, 0.68))
+    _lips(paint, skin)
+    _lids(paint, skin)
+    return paint.colors
+
+
+def _lips(paint: _Paint, skin: Skin) -> None:
+    ring = skin.mouth_ring
+    paint.mix(step(1.6, 2.15, ring), (0.86, 0.58, 0.56))
+    paint.mix(step(3.4, 4.0, ring), (0.55, 0.42, 0.42))
+    paint.mix(step(4.0, 5.2, ring), (0.9, 0.6, 0.6))
+    paint.mix(step(5.8, 7.0, ring), (0.12, 0.07, 0.07))
+
+
+def _lids(paint: _Paint, skin: Skin) -> None:
+    ring, y = skin.eye_ring, skin.points[:, 1]
+    upper = y > -0.5
+    line = step(0.7, 1.3, ring) * (1 - step(2.05, 2.75, ring))
+    paint.mix(line * upper, (0.16, 0.11, 0.11))
+    paint.mix(line * ~upper, (0.86, 0.62, 0.60))
+    paint.mix(1 - step(0.4, 1.0, ring), (0.8, 0.5, 0.48))
+    paint.mix(np.exp(-(((ring - 4.1) / 0.4) ** 2)) * (y > 3), (0.82, 0.68, 0.65))
+
+
+def contact_shadow(points: Floats, colors: Floats, over: Floats) -> Floats:
+    """`colors` (N, 3) of skin `points` (N, 3), darkened where they lie close to `over` (M, 3), the hair."""
+    near = np.flatnonzero(points[:, 1] > -60)
+    p = points[near]
+    square = (p**2).sum(1)[:, None] + (over**2).sum(1)[None] - 2 * p @ over.T
+    gap = np.sqrt(np.maximum(square.min(1), 0))
+    shaded = _Paint(len(points))
+    weight = np.zeros(len(points))
+    weight[near] = 0.55 * np.exp(-((gap / 7.0) ** 2))
+    shaded.mix(weight, (0.62, 0.47, 0.40))
+    return colors * shaded.colors
