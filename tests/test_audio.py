@@ -624,8 +624,9 @@ does not say how long it is: its beginning is a whole file.) Everything else is 
 `max_duration` says otherwise.
 
 Two things to know. A pipe that never sends anything is waited for. And the decoders are ffmpeg's, in C, in this
-process: some 150 000 files with random damage (wav, flac, mp3, opus, m4a, webm, aiff, caf, mka) crashed none of them,
-but who decodes files of strangers on a server does so in a process of its own.
+process: 100 000 files with random damage (wav, flac, mp3, ogg, opus, m4a, webm, aiff, caf, mka) crashed none of them,
+took at most 0.6 s each and 152 MB together; still, who decodes files of strangers on a server does so in a process of
+its own.
 """
 
 

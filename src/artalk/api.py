@@ -57,9 +57,10 @@ def rig(face: Face = "head") -> Rig:
 
         return head()
     if name == "ict":
-        from artalk.rigs.ict import load as load_ict
+        from artalk import assets
+        from artalk.rigs import ict
 
-        return load_ict()
+        return ict.load(assets.get("ict"))
     if Path(name).suffix.lower() in (".glb", ".gltf", ".vrm"):
         from artalk.rigs.gltf import load as load_avatar
 

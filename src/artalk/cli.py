@@ -7,13 +7,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -21,12 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from artalk import __version__, api, batch
-from artalk.errors import ArtalkError, BadInput, MissingFile
+from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
+from artalk.formats import files
 from artalk.motion import Motion
 
 app = typer.Typer(
     name="artalk",
-    help="Turn speech into a 3D head's performance.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,7 +34,10 @@ app = typer.Typer(
 assets_app = typer.Typer(help="Heads and weights that you add yourself.", no_args_is_help=False)
 app.add_typer(assets_app, name="assets")
 
-talk = Console(stderr=True, highlight=False)
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+# typer brings a click of its own in some versions and uses the installed one in others: take the class from typer.
+_ClickException: Any = typer.BadParameter.__mro__[2]
 
 Outputs = Annotated[
     list[str] | None,
@@ -48,6 +50,19 @@ FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="A report for programs, on stdout.")]
 Backend = Annotated[str, typer.Option("--backend", help="Renderer: auto, gl or raster.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"artalk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+) -> None:
+    """Turn speech into a 3D head's performance."""
 
 
 @app.command()
@@ -153,9 +168,7 @@ def show(
 def assets_list(context: typer.Context) -> None:
     """List what is there and what can be added."""
     if context.invoked_subcommand is None:
-        from artalk import assets
-
-        print(assets.describe())
+        _print_assets()
 
 
 @assets_app.command("add")
@@ -166,7 +179,17 @@ def assets_add(
     """Add a head or weights from your disk, checked and remembered by SHA-256."""
     from artalk import assets
 
-    print(assets.add(kind, Path(path)))
+    asset = assets.add(kind, path)
+    print(f"added {asset.kind}: {assets.home() / asset.file}, {asset.size / 1e6:.1f} MB, SHA-256 {asset.sha256}")
+
+
+@assets_app.command("remove")
+def assets_remove(kind: Annotated[str, typer.Argument(help="What to forget: ict.")]) -> None:
+    """Delete artalk's copy of an asset; your own files stay."""
+    from artalk import assets
+
+    assets.remove(kind)
+    print(f"removed {kind}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -177,11 +200,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except ArtalkError as error:
         _fail(str(error), 2)
-    except click.exceptions.Abort:
-        _fail("stopped", 130)
-    except click.ClickException as error:
+    except _ClickException as error:
+        if not sys.argv[1:] and arguments is None:
+            error.show()  # the help: nothing was asked for
+            raise SystemExit(2) from None
         _fail(error.format_message(), 2)
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -220,6 +244,7 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
     started = time.perf_counter()
     audio = api.listen(str(job.source))
     motion = _make(audio, job.settings)
+    face = api.rig(job.settings["rig"]) if any(_shows(path) for path in job.outputs) else job.settings["rig"]
     for path in job.outputs:
         task = bar.add_task(path.name, total=len(motion)) if bar else None
 
@@ -230,7 +255,7 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
         api.save(
             motion,
             path,
-            rig=job.settings["rig"],
+            rig=face,
             audio=audio,
             size=job.settings["size"],
             backend=job.settings["backend"],
@@ -245,11 +270,15 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
     }
 
 
+def _shows(path: Path) -> bool:
+    return path.suffix.lower() in (*api.PICTURES, *api.RIGGED, "")
+
+
 def _plan(sounds: Sequence[str], output: list[str] | None, to: str | None, settings: dict[str, Any]) -> list[batch.Job]:
-    """Which input becomes which files."""
+    """Which input becomes which files; what cannot be written is refused before any work is done."""
     targets = output or []
     if len(sounds) == 1 and targets and not _is_folder(targets[0]) and to is None:
-        return [batch.Job(Path(sounds[0]), tuple(Path(target) for target in targets), settings)]
+        return [batch.Job(Path(sounds[0]), tuple(_writable(Path(target)) for target in targets), settings)]
     if len(targets) > 1:
         raise BadInput("several inputs go into one folder: -o FOLDER --to FORMATS")
     if not targets:
@@ -257,6 +286,8 @@ def _plan(sounds: Sequence[str], output: list[str] | None, to: str | None, setti
     if to is None:
         raise BadInput("a folder needs formats: --to mp4,csv")
     suffixes = [_suffix(name) for name in to.split(",") if name.strip()]
+    for suffix in suffixes:
+        _writable(Path(f"x{suffix}"))
     folder = Path(targets[0])
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"several inputs go into a folder, {str(folder)!r} is a file")
@@ -264,6 +295,15 @@ def _plan(sounds: Sequence[str], output: list[str] | None, to: str | None, setti
     jobs = [batch.Job(Path(s), tuple(folder / f"{Path(s).stem}{x}" for x in suffixes), settings) for s in sounds]
     _no_two_alike(jobs)
     return jobs
+
+
+def _writable(path: Path) -> Path:
+    known = (*files.writable(), *api.PICTURES)
+    if not path.name.lower().endswith(known):
+        raise BadInput(f"artalk writes {', '.join(known)}, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise MissingFile(f"no folder {str(path.parent)!r} to write {path.name} into; make it first")
+    return path
 
 
 def _no_two_alike(jobs: Sequence[batch.Job]) -> None:
@@ -322,7 +362,10 @@ def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -
         return
     counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "skipped", "failed")}
     talk.print(", ".join(f"{count} {status}" for status, count in counts.items()))
-    if failed:
+    if failed and not talk.is_terminal:
+        for outcome in failed:
+            talk.print(f"failed {escape(str(outcome.job.source))}: {escape(outcome.reason)}")
+    elif failed:
         table = Table("failed", "why", box=None)
         for outcome in failed:
             table.add_row(escape(str(outcome.job.source)), escape(outcome.reason))
@@ -341,33 +384,59 @@ def _to_stdout(motion: Motion, to: str | None, settings: dict[str, Any]) -> None
 
 
 def _facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
-    from artalk.formats import files
-    from artalk.summary import summarise
-
     if not path.exists():
         raise MissingFile(f"nothing is at {str(path)!r}")
-    if path.suffix.lower() in (".vrm", ".gltf", ".glb") and not (plot or files.has_motion(path)):
+    if path.suffix.lower() in (".vrm", ".gltf"):
         return _avatar_facts(path)
-    if files.reads(path):
-        motion = files.load(path)
-        summary = summarise(motion)
-        if plot:
-            from artalk.plot import plot as draw
+    if path.suffix.lower() == ".glb":
+        try:
+            return _motion_facts(path, plot)
+        except BadFile:
+            if plot:
+                raise
+            return _avatar_facts(path)
+    if path.name.lower().endswith(files.readable()):
+        return _motion_facts(path, plot)
+    return _sound_facts(path)
 
-            draw(motion, Path(plot))
-            talk.print(f"drew {escape(plot)}")
-        return summary.as_dict(), summary.words()
+
+def _motion_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
+    from artalk.summary import summarise
+
+    motion = api.load(path)
+    if plot:
+        from artalk.plot import plot as draw
+
+        draw(motion, Path(plot))
+        talk.print(f"drew {escape(plot)}")
+    summary = summarise(motion)
+    return summary.as_dict(), summary.words()
+
+
+def _sound_facts(path: Path) -> tuple[dict[str, Any], str]:
     audio = api.listen(str(path))
-    level = _decibels(audio.samples)
-    facts = {"seconds": float(audio.duration), "sample_rate": audio.sample_rate, "peak_db": level}
-    return facts, f"sound: {float(audio.duration):.2f} s, {audio.sample_rate} Hz, peak {level:.1f} dB"
+    seconds, level = float(audio.duration), _decibels(audio.samples)
+    facts = {"seconds": seconds, "sample_rate": audio.sample_rate, "peak_db": level}
+    return facts, f"sound: {seconds:.2f} s, {audio.sample_rate} Hz, peak {level:.1f} dB"
 
 
 def _avatar_facts(path: Path) -> tuple[dict[str, Any], str]:
     from artalk.rigs import gltf
 
     report = gltf.load(path).report
-    return asdict(report), report.words()
+    rows = [f"{channel:<22}{how:<14}{name}" for channel, how, name in report.rows()]
+    return asdict(report), "\n".join([str(report), "", *rows])
+
+
+def _print_assets() -> None:
+    from artalk import assets
+
+    have = {asset.kind: asset for asset in assets.added()}
+    for name, kind in assets.KINDS.items():
+        if name in have:
+            print(f"{name}: {kind.what}, added, SHA-256 {have[name].sha256}")
+        else:
+            print(f"{name}: {kind.what}, not added; it is had from {kind.where}: artalk assets add {name} PATH")
 
 
 def _decibels(samples: Any) -> float:
@@ -414,7 +483,7 @@ def _backend(name: str) -> api.Backend:
 
 
 @contextmanager
-def _bars(quiet: bool) -> Iterator[Progress | None]:
+def _bars(quiet: bool) -> Generator[Progress | None]:
     if quiet or not talk.is_terminal:
         yield None
         return
@@ -424,7 +493,7 @@ def _bars(quiet: bool) -> Iterator[Progress | None]:
 
 
 @contextmanager
-def _bar(title: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def _bar(title: str, quiet: bool) -> Generator[Callable[[int, int], None] | None]:
     with _bars(quiet) as bar:
         if bar is None:
             yield None

@@ -38,7 +38,7 @@ def plot(motion: Motion, path: Path) -> None:
         axis.legend(loc="upper right", fontsize="small", ncols=len(names), frameon=False)
     axes[-1].set_xlabel("seconds")
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        figure.savefig(temporary, dpi=110)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _liveliest(motion: Motion, group: str, most: int = 6) -> tuple[str, ...]:

@@ -222,6 +222,8 @@ def test_what_cannot_be_written_is_said_and_leaves_no_file(tmp_path: Path) -> No
         gltf.write(flame, tmp_path / "a.glb", rig)
     with pytest.raises(BadInput, match="at least one frame"):
         gltf.write(Motion(motion.values[:0], ARKIT, FPS), tmp_path / "a.glb", rig)
+    with pytest.raises(BadInput, match=r"called \.glb"):
+        gltf.write(motion, tmp_path / "a.gltf", rig)
     with pytest.raises(MissingFile):
         gltf.write(motion, tmp_path / "no" / "a.glb", rig)
     empty = Mesh(

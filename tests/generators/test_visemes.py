@@ -33,18 +33,17 @@ VOWELS = {
 
 
 def voice(phone: str, seconds: float, pitch: float = 120.0, loud: float = 0.3) -> Sound:
-    """A source and formants: harmonics that fall by 6 dB an octave, lifted around the formants of `phone`."""
+    """A voice (harmonics that fall by 6 dB an octave) through the resonances of `phone`, one after another."""
     time = np.arange(round(seconds * RATE)) / RATE
     total = np.zeros_like(time)
     for harmonic in range(1, int(7000 / pitch)):
         hertz = harmonic * pitch
-        gain = sum(
-            1 / (1 + ((hertz - formant) / width) ** 2)
-            for formant, width in zip(VOWELS[phone], (70, 90, 120, 150), strict=True)
-        )
+        gain = 1.0
+        for formant, width in zip(VOWELS[phone], (70, 90, 150, 250), strict=True):
+            gain *= formant**2 / np.hypot(formant**2 - hertz**2, width * hertz)
         if phone == "m" and hertz > 400:
-            gain *= 0.02
-        total += gain / harmonic**0.7 * np.sin(2 * np.pi * hertz * time + harmonic**2)
+            gain *= 0.1
+        total += gain / harmonic * np.sin(2 * np.pi * hertz * time + harmonic**2)
     edge = np.minimum(1, np.minimum(time, time[::-1]) / 0.02)
     level = 0.25 if phone == "m" else 1.0
     return (total / np.abs(total).max() * edge * loud * level).astype(np.float32)
@@ -208,7 +207,7 @@ class TestMouth:
         ee, oo = frames(0.6, 0.8), frames(1.5, 1.7)
         for name, more, less in (("mouthPucker", oo, ee), ("mouthStretchLeft", ee, oo), ("mouthSmileRight", ee, oo)):
             column = motion.channel(name)
-            assert column[more].mean() > 2 * column[less].mean() + 0.02, name
+            assert column[more].mean() > 1.5 * column[less].mean() + 0.02, name
 
     def test_s_bares_the_teeth_behind_a_nearly_closed_jaw(self) -> None:
         sound = np.concatenate([quiet(0.4), voice("a", 0.3), hiss(0.25), voice("a", 0.3), quiet(0.3)])
@@ -242,9 +241,11 @@ class TestMouth:
         half = animate(sentence(), 2, VisemeSettings(jaw=0.5))
         np.testing.assert_allclose(half.channel("jawOpen"), base.channel("jawOpen") / 2, atol=1e-6)
 
-    def test_it_does_not_flutter(self) -> None:
-        jaw = animate(sentence()).channel("jawOpen")
-        assert np.percentile(np.abs(np.diff(jaw, 2)), 99) < 0.25
+    def test_a_voice_that_trembles_does_not_shake_the_jaw(self) -> None:
+        tremble = 1 + 0.3 * np.sin(2 * np.pi * 12 * np.arange(2 * RATE) / RATE)
+        sound = np.concatenate([quiet(0.4), voice("a", 2.0) * tremble, quiet(0.4)]) + room(2.8)
+        jaw = animate(sound).channel("jawOpen")[frames(0.8, 2.1)]
+        assert np.abs(np.diff(jaw)).max() < 0.03
 
 
 def blinks(lids: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -95,7 +95,7 @@ def test_the_neck_stands_while_the_head_turns(rig: BlendshapeRig) -> None:
 
 def test_faces_are_triangles_of_named_materials(rig: BlendshapeRig) -> None:
     assert rig.mesh.faces.min() >= 0
-    assert {m.name for m in rig.mesh.materials} == {"skin", "gums", "teeth", "eyes", "lashes"}
+    assert {m.name for m in rig.mesh.materials} == {"skin", "gums", "teeth", "eyes"}
     assert rig.mesh.colors.min() >= 0
     assert rig.mesh.colors.max() <= 1
     lip = rig.mesh.colors[ict.MULTIPIE[51]]

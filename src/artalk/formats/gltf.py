@@ -46,6 +46,8 @@ def write(motion: Motion, path: str | Path, rig: Rig | None = None) -> None:
     Raises `BadInput` without a rig or a frame, `Unsupported` for other channels or rigs.
     """
     path = Path(path)
+    if path.suffix.lower() not in (".glb", ".vrm"):
+        raise BadInput(f"a binary glTF file is called .glb, or .vrm for a VRM avatar, got {path.name!r}")
     if rig is None:
         raise BadInput("a .glb holds the face that moves: give a rig, such as --rig head")
     if motion.channels != ARKIT:
@@ -188,9 +190,9 @@ def _mesh(builder: Builder, rig: BlendshapeRig) -> Json:
     Each has its own vertices: primitives that share them would make a viewer hold the whole face's shapes for each.
     """
     normals = vertex_normals(rig.mesh.vertices, rig.mesh.faces)
-    tilts = _normal_deltas(rig, normals)
+    tilts = normal_deltas(rig, normals)
     columns = {name: i for i, name in enumerate(rig.shapes)}
-    influences = _influences(rig)
+    followed = influences(rig)
     primitives: list[Json] = []
     for material in range(len(rig.mesh.materials)):
         faces = rig.mesh.faces[rig.mesh.face_materials == material]
@@ -202,9 +204,9 @@ def _mesh(builder: Builder, rig: BlendshapeRig) -> Json:
             "NORMAL": builder.accessor(normals[used], "VEC3", "vertex"),
             "COLOR_0": builder.accessor(np.clip(rig.mesh.colors[used], 0, 1).astype(np.float32), "VEC3", "vertex"),
         }
-        if influences is not None:
-            attributes["JOINTS_0"] = builder.accessor(influences[0][used], "VEC4", "vertex")
-            attributes["WEIGHTS_0"] = builder.accessor(influences[1][used], "VEC4", "vertex")
+        if followed is not None:
+            attributes["JOINTS_0"] = builder.accessor(followed[0][used], "VEC4", "vertex")
+            attributes["WEIGHTS_0"] = builder.accessor(followed[1][used], "VEC4", "vertex")
         primitives.append(
             {
                 "attributes": attributes,
@@ -228,7 +230,7 @@ def _targets(
     for name in ARKIT_SHAPES:
         target: Json = {}
         for kind, deltas, limit in (("POSITION", rig.deltas, MOVES), ("NORMAL", tilts, TILTS)):
-            rows, values = _moving(deltas[columns[name]][used], limit) if name in columns else still
+            rows, values = moving(deltas[columns[name]][used], limit) if name in columns else still
             if len(rows):
                 target[kind] = builder.sparse(rows, values, len(used), bounds=kind == "POSITION")
             else:
@@ -238,7 +240,8 @@ def _targets(
     return targets
 
 
-def _moving(deltas: FloatArray, limit: float) -> tuple[NDArray[np.int64], FloatArray]:
+def moving(deltas: FloatArray, limit: float) -> tuple[NDArray[np.int64], FloatArray]:
+    """The rows of `deltas` (V, 3) with a part beyond `limit`, and what they are."""
     rows = np.flatnonzero(np.abs(deltas).max(axis=1) > limit)
     return rows, deltas[rows].astype(np.float32)
 
@@ -259,14 +262,15 @@ def vertex_normals(vertices: FloatArray, faces: IntArray) -> FloatArray:
     return np.where(length > 1e-12, summed / np.maximum(length, 1e-12), upright).astype(np.float32)
 
 
-def _normal_deltas(rig: BlendshapeRig, normals: FloatArray) -> FloatArray:
+def normal_deltas(rig: BlendshapeRig, normals: FloatArray) -> FloatArray:
+    """What each shape at 1 adds to the `normals` (V, 3) at rest, (S, V, 3)."""
     tilts = np.empty_like(rig.deltas)
     for tilt, delta in zip(tilts, rig.deltas, strict=True):
         tilt[:] = vertex_normals(rig.mesh.vertices + delta, rig.mesh.faces) - normals
     return tilts
 
 
-def _influences(rig: BlendshapeRig) -> tuple[NDArray[Any], FloatArray] | None:
+def influences(rig: BlendshapeRig) -> tuple[NDArray[Any], FloatArray] | None:
     """Joint numbers (V, 4) and weights (V, 4), strongest first; unused places are joint 0 with weight 0."""
     if not rig.joints:
         return None

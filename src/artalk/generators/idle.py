@@ -5,15 +5,20 @@ matter in which pieces the time is worked through.
 """
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MASK = (1 << 64) - 1
+REMEMBERED = 4096
+"""Chance is asked for again in each frame of an event; this many answers are kept."""
 DEGREE = math.pi / 180
 
 BLINK, GAZE, BROW, POSTURE, SWAY = range(1, 6)
 """The kinds of events; each has its own numbers."""
 
 
+@lru_cache(REMEMBERED)
 def uniform(seed: int, kind: int, number: int, which: int = 0) -> float:
     """A number in 0..1 for value `which` of event `number` of this kind (SplitMix64 of Steele et al. 2014).
 
@@ -28,12 +33,14 @@ def uniform(seed: int, kind: int, number: int, which: int = 0) -> float:
     return (x >> 11) / (1 << 53)
 
 
+@lru_cache(REMEMBERED)
 def normal(seed: int, kind: int, number: int, which: int = 0) -> float:
     """A normally distributed number, cut at ±2.5, for value `which` of an event (Box and Muller 1958)."""
     radius = math.sqrt(-2 * math.log(1 - uniform(seed, kind, number, 2 * which + 100)))
     return max(-2.5, min(2.5, radius * math.cos(2 * math.pi * uniform(seed, kind, number, 2 * which + 101))))
 
 
+@lru_cache(REMEMBERED)
 def lognormal(seed: int, kind: int, number: int, mean: float, spread: float) -> float:
     """A duration with this mean; `spread` is the standard deviation of its logarithm."""
     return mean * math.exp(spread * normal(seed, kind, number) - spread**2 / 2)
@@ -112,15 +119,7 @@ class Life:
 
     def copy(self) -> "Life":
         """The same, to go on from twice."""
-        return Life(
-            **{
-                **self.__dict__,
-                "nod": Spring(self.nod.at, self.nod.speed),
-                "lift": Spring(self.lift.at, self.lift.speed),
-                "stir": Spring(self.stir.at, self.stir.speed),
-                "posture": tuple(Spring(part.at, part.speed) for part in self.posture),
-            }
-        )
+        return deepcopy(self)
 
     def advance(self, voice: Voice, seconds: float) -> Look:
         """The look at this time, under this voice; then time goes on by some seconds."""

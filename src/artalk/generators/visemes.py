@@ -1,6 +1,6 @@
 """Speech to motion by rules: no weights, no words, 80 ms of delay. docs/visemes.md says where the figures come from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, final
 
@@ -41,15 +41,16 @@ class VisemeSettings:
             raise BadInput(f"blink_rate is between 1 and 60 blinks a minute, got {self.blink_rate}")
 
 
-CUES = ("open", "part", "round", "spread", "hiss", "bite", "loud")
+CUES = ("open", "part", "back", "front", "spread", "hiss", "bite", "loud")
 
-# How each band (rows of nine, from voice bar to the hiss of s: `hearing.EDGES`) speaks for a cue. "open" follows the lip
-# gap of tracked sentences, "round" to "bite" part the phones of an aligned corpus; all were then rounded.
+# How each band (rows of nine, from voice bar to the hiss of s: `hearing.EDGES`) speaks for a cue. "open" follows the
+# lip gap of tracked sentences, "back" to "bite" part the phones of an aligned corpus; all were then rounded.
 WEIGHTS = np.array(
     [
         [0.00, 0.45, 0.65, -0.50, 0.20, -0.10, 0.60, 0.60, -0.40],  # open: F1 high, F2 not low, no hiss
         [-0.05, 0.25, 0.40, -0.20, 0.00, 0.00, 0.30, 0.35, 0.20],  # part: what sealed lips would keep in
-        [0.35, 0.15, 0.45, 0.10, -0.50, -0.30, -0.80, -0.30, -0.30],  # round: low, nothing above 1500 Hz
+        [0.00, 1.00, 1.00, -0.50, 0.00, 0.00, 0.00, 0.00, 0.00],  # back: F1 and F2 low, as where lips are round
+        [0.00, 0.00, 0.00, 0.00, 1.00, 1.00, 1.00, 0.50, 0.50],  # front: anything above, which round lips shut in
         [0.10, 0.20, -0.40, -0.70, 0.10, 0.85, 0.70, 0.10, 0.00],  # spread: F2 and F3 high, nothing around 1 kHz
         [-0.70, -0.40, -0.15, 0.00, 0.00, 0.15, 0.25, 0.50, 0.80],  # hiss: s, sh, z, t
         [-0.80, -0.80, -0.10, 0.90, 0.90, 0.40, 0.40, 0.00, -0.70],  # bite: the faint flat noise of f and v
@@ -68,11 +69,25 @@ def _bell(peak: float, rise: float, fall: float) -> DoubleArray:
 
 
 # Lips move ahead of the sound and dwell after it: the newest slice is 65 ms ahead of the pose, the bell's peak 5 ms.
-MOVES = np.stack([_bell(6, 7, 16), _bell(7, 7, 10), _bell(6, 7, 14), _bell(6, 7, 14), _bell(6, 6, 9), _bell(6, 6, 9), _bell(6, 7, 14)])
+MOVES = np.stack(
+    [
+        _bell(5, 6, 15),  # open
+        _bell(6, 6, 10),  # part: a closure is short
+        _bell(6, 7, 14),  # back
+        _bell(6, 7, 14),  # front
+        _bell(6, 7, 14),  # spread
+        _bell(6, 6, 9),  # hiss
+        _bell(6, 6, 9),  # bite
+        _bell(6, 7, 14),  # loud
+    ]
+)
+
+SLUR = 0.3
+"""The share of the frame before in each pose of the mouth: lips are heavy, but where they close they do it at once."""
 
 
 # What cues are while an average voice speaks: those of a bright or a dull one are brought towards it.
-USUAL = {"open": 0.64, "part": 0.25, "round": -0.25, "spread": 0.38}
+USUAL = {"open": 0.64, "part": 0.25, "spread": 0.38}
 
 LEARNS = 4.0
 """Seconds of speech in which a speaker's usual cues are learnt."""
@@ -80,13 +95,16 @@ LEARNS = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """The state between steps: levels so far (None before the first frame), the newest cues, this speaker's usual
-    ones, life.
+    """The state between steps.
+
+    Levels so far (None before the first sound), the newest cues (TAPS - 1, cues), what is usual for this speaker, the
+    last mouth (channels,) before it was slurred, life.
     """
 
     levels: hearing.Levels | None
     cues: DoubleArray
     usual: tuple[float, ...]
+    mouth: DoubleArray
     life: Life
 
 
@@ -112,7 +130,13 @@ class Visemes(Generator):
 
     def begin(self, condition: Condition, seed: int) -> Heard:
         """The state before any sound: a closed mouth, nothing known of the speaker."""
-        return Heard(None, np.zeros((TAPS - 1, len(CUES))), tuple(USUAL.values()), Life(seed, self.settings.blink_rate))
+        return Heard(
+            levels=None,
+            cues=np.zeros((TAPS - 1, len(CUES))),
+            usual=tuple(USUAL.values()),
+            mouth=np.zeros(len(self.channels)),
+            life=Life(seed, self.settings.blink_rate),
+        )
 
     def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:
         """Make a frame for each whole frame of `samples` but the last; see `Generator.step`."""
@@ -123,10 +147,15 @@ class Visemes(Generator):
         bands, levels = _by_speaker(spectra, state.levels, 1 / float(self.fps))
         cues = np.concatenate([state.cues, _cues(bands)])
         moved, usual = _as_usual(_smooth(cues, frames), state.usual, 1 / float(self.fps))
+        mouth = np.concatenate([state.mouth[None], self._columns(_mouth(moved, self.settings), frames)])
         life = state.life.copy()
         looks = self._live(life, spectra, moved[:, CUES.index("loud")])
-        values = self._pose(moved, looks)
-        return values, replace(state, levels=levels, cues=cues[-(TAPS - 1) :].copy(), usual=usual, life=life)
+        slur = SLUR * _free(moved)[:, None]
+        values = (1 - slur) * mouth[1:] + slur * mouth[:-1] + self._columns(_rest(looks, self.settings), frames)
+        weights = self.channels.of_kind("weight")
+        values[:, weights] = values[:, weights].clip(0.0, 1.0)
+        after = Heard(levels, cues[-(TAPS - 1) :].copy(), usual, mouth[-1].copy(), life)
+        return values.astype(np.float32), after
 
     def _live(self, life: Life, spectra: hearing.Spectra, loud: DoubleArray) -> list[Look]:
         semitones = 12 * np.log2(spectra.pitch)
@@ -136,13 +165,10 @@ class Visemes(Generator):
             for heard in zip(loud.tolist(), semitones.tolist(), spectra.voicing.tolist(), strict=True)
         ]
 
-    def _pose(self, cues: DoubleArray, looks: list[Look]) -> FloatArray:
-        pose = _mouth(cues, self.settings) | _rest(looks, self.settings)
-        values = np.zeros((len(cues), len(self.channels)), np.float32)
+    def _columns(self, pose: dict[str, DoubleArray], frames: int) -> DoubleArray:
+        values = np.zeros((frames, len(self.channels)))
         for name, value in pose.items():
             values[:, self.channels.index(name)] = value
-        weights = self.channels.of_kind("weight")
-        values[:, weights] = values[:, weights].clip(0.0, 1.0)
         return values
 
 
@@ -177,12 +203,10 @@ def _smooth(cues: DoubleArray, frames: int) -> DoubleArray:
     return total
 
 
-def _as_usual(
-    cues: DoubleArray, usual: tuple[float, ...], seconds: float
-) -> tuple[DoubleArray, tuple[float, ...]]:
+def _as_usual(cues: DoubleArray, usual: tuple[float, ...], seconds: float) -> tuple[DoubleArray, tuple[float, ...]]:
     """Cues (frames, cues) as if an average voice spoke, and what is usual for this one after them.
 
-    "open" and "part" are scaled, "round" and "spread" shifted half the way, by what was usual in speech so far.
+    "open" and "part" are scaled, "spread" is shifted half the way, by what was usual in speech so far.
     """
     learnt: list[tuple[float, ...]] = []
     columns = [CUES.index(name) for name in USUAL]
@@ -211,22 +235,28 @@ CLOSED, OPEN = 0.10, 0.22
 """The cue "part" below which lips are sealed, and from which nothing of the seal is left."""
 
 
+def _free(cues: DoubleArray) -> DoubleArray:
+    """0 where lips are sealed, 1 where nothing holds them: (frames,) from cues (frames, cues)."""
+    return _ramp(cues[:, CUES.index("part")], CLOSED, OPEN)
+
+
 def _mouth(cues: DoubleArray, settings: VisemeSettings) -> dict[str, DoubleArray]:
     """Jaw and lips (frames,) by channel, from cues (frames, cues) alone."""
     cue = dict(zip(CUES, np.ascontiguousarray(cues.T), strict=True))
     talks = _ramp(cue["loud"], 0.02, 0.12)
-    free = _ramp(cue["part"], CLOSED, OPEN)
+    free = _free(cues)
     gap = np.clip(cue["open"], 0.0, 1.3) * free
     sealed = (1 - free) * talks
-    rounded = np.clip(2.0 * cue["round"] - 0.1, 0.0, 1.0) * talks
+    contrast = (cue["back"] - cue["front"]) / (np.maximum(cue["back"], 0.0) + cue["front"] + 0.2)
+    rounded = _ramp(contrast, 0.0, 0.5) * talks * (0.5 + 0.5 * free)
     spread = np.clip(1.2 * cue["spread"] - 0.1, 0.0, 1.0) * talks
     hiss = np.clip(1.3 * cue["hiss"], 0.0, 1.0)
     bite = np.clip(2.0 * cue["bite"] - 0.1, 0.0, 1.0) * (1 - hiss)
     lips, jaw = settings.lips, settings.jaw
     both = {
-        "mouthSmile": lips * 0.12 * spread,
-        "mouthDimple": lips * 0.08 * spread,
-        "mouthStretch": lips * 0.14 * spread,
+        "mouthSmile": lips * 0.10 * spread,
+        "mouthDimple": lips * 0.06 * spread,
+        "mouthStretch": lips * 0.12 * spread,
         "mouthPress": 0.22 * sealed,
         "mouthLowerDown": lips * free * (0.10 * gap + 0.08 * spread + 0.18 * hiss),
         "mouthUpperUp": lips * free * (0.05 * gap + 0.06 * spread + 0.12 * hiss + 0.10 * bite),
@@ -235,7 +265,7 @@ def _mouth(cues: DoubleArray, settings: VisemeSettings) -> dict[str, DoubleArray
         "jawOpen": jaw * 0.32 * gap * (1 - 0.25 * rounded) * (1 - 0.4 * hiss),
         "mouthFunnel": lips * free * rounded * (0.10 + 0.35 * gap),
         # Speaking draws the corners in a little, whatever the sound: a resting mouth is wider.
-        "mouthPucker": lips * (0.40 * rounded + 0.20 * np.clip(cue["loud"], 0.0, 1.0)),
+        "mouthPucker": lips * (0.50 * rounded + 0.24 * np.clip(cue["loud"], 0.0, 1.0) * (1 - 0.4 * spread)),
         "mouthRollLower": 0.15 * sealed + lips * 0.30 * bite,
         "mouthRollUpper": 0.12 * sealed,
         **{name + side: value for name, value in both.items() for side in ("Left", "Right")},

@@ -17,14 +17,17 @@ Point = tuple[float, float, float]
 LENS = math.radians(22)
 """The vertical field of view of a portrait: a long lens, which keeps the nose from growing."""
 
-HEAD = 1.5
-"""A head (crown to below the chin) is about this many times as high as it is wide."""
+HEAD = 1.3
+"""A head, crown to chin, is about this many times as high as it is wide, ears included."""
+
+BODY = 0.15
+"""What is longer than this below a head, in heads, is a neck; less is the head's own."""
 
 AIR = 0.1
 """Empty space above the crown, in heads."""
 
-NECK = 0.08
-"""What shows below the chin, in heads."""
+NECK = 0.3
+"""What shows below the chin, in heads, where there is so much."""
 
 CUT = 0.03
 """How far above a mesh's lower end the picture stops, in heads: the hole of a cut neck is not seen."""
@@ -65,14 +68,15 @@ class Camera:
         """
         if not len(mesh.vertices) or not np.isfinite(mesh.vertices).all():
             raise BadInput("a portrait needs a mesh with vertices, all of them finite")
-        low, high = _head(mesh) if focus is None else np.array(focus, np.float64)
+        box, is_part = (np.array(focus, np.float64), True) if focus is not None else _head(mesh)
+        low, high = box
         height, width, depth = high[1] - low[1], high[0] - low[0], high[2] - low[2]
         size = max(height, width, depth, 1e-9)
         top, bottom = high[1] + AIR * size, low[1] - NECK * size
-        floor = float(mesh.vertices[:, 1].min())
-        if floor > low[1] - NECK * size - CUT * size:
-            # A sphere or another face that is all head is not cut: there is no neck to hide.
-            bottom = floor + CUT * size if height > 1.2 * max(width, depth) else floor - AIR * size
+        if is_part:
+            bottom = max(bottom, float(mesh.vertices[:, 1].min()) + CUT * size)
+        else:  # no neck whose lower end could be hidden
+            bottom = low[1] - AIR * size
         frame = max(top - bottom, 1.15 * max(width, depth if turn else 0.0) / aspect)
         middle = np.array([(low[0] + high[0]) / 2, top - frame / 2, (low[2] + high[2]) / 2])
         if frame > top - bottom:
@@ -104,17 +108,17 @@ class Camera:
         return project @ view
 
 
-def _head(mesh: Mesh) -> Matrix:
-    """The box, lowest and highest corner, of the part of a mesh from its top that has a head's proportions."""
-    vertices = np.asarray(mesh.vertices, np.float64)
-    points = vertices[np.argsort(-vertices[:, 1], kind="stable")]
+def _head(mesh: Mesh) -> tuple[Matrix, bool]:
+    """The box of the part of a mesh from its top that has a head's proportions, and whether there is more below."""
+    points = np.asarray(mesh.vertices, np.float64)
+    points = points[np.argsort(-points[:, 1], kind="stable")]
     below = points[0, 1] - points[:, 1]
     width = np.maximum.accumulate(points[:, 0]) - np.minimum.accumulate(points[:, 0])
     # The first tenth is skipped: a strand of hair at the very top is high and thin.
-    whole = np.flatnonzero((below >= HEAD * width) & (width > 0.3 * width[-1] * below / max(below[-1], 1e-12)))
-    whole = whole[below[whole] > 0.1 * below[-1]]
-    part = points[: whole[0] + 1] if len(whole) else points
-    return np.stack([part.min(axis=0), part.max(axis=0)])
+    tall = np.flatnonzero((below >= HEAD * width) & (below > 0.1 * below[-1]))
+    is_part = len(tall) > 0 and below[-1] > (1 + BODY) * below[tall[0]]
+    part = points[: tall[0] + 1] if is_part else points
+    return np.stack([part.min(axis=0), part.max(axis=0)]), is_part
 
 
 def _unit(vector: Matrix) -> Matrix:

@@ -49,11 +49,11 @@ class Background:
 class Look:
     """How a head is lit and shown. `background` None leaves it transparent: frames then have four parts, RGBA."""
 
-    key: Light = Light((-0.55, 0.62, 0.68), (1.30, 1.15, 0.99))
-    fill: Light = Light((0.85, 0.12, 0.55), (0.20, 0.24, 0.30))
+    key: Light = Light((-0.72, 0.66, 0.62), (1.28, 1.13, 0.97))
+    fill: Light = Light((0.85, 0.12, 0.55), (0.15, 0.185, 0.235))
     rim: Light = Light((0.62, 0.5, -0.72), (0.62, 0.70, 0.82))
-    sky: Color = (0.23, 0.255, 0.30)
-    ground: Color = (0.125, 0.095, 0.08)
+    sky: Color = (0.195, 0.215, 0.255)
+    ground: Color = (0.105, 0.08, 0.068)
     background: Background | None = field(default_factory=Background)
 
     @property
@@ -74,7 +74,7 @@ class Look:
 WRAP = (0.42, 0.20, 0.13)
 """How far diffuse light reaches past the terminator in red, green and blue, at subsurface 1."""
 
-SOFTBOX = 0.035
+SOFTBOX = 0.055
 """What the size of the lights adds to a surface's GGX alpha: a wet eye shows a spot, not a spark."""
 
 SHOULDER = 0.55

@@ -144,6 +144,11 @@ class AvatarRig(Rig):
         values = np.asarray(values, np.float32)
         return np.concatenate([values, self._found.stand_ins(values)], axis=1, dtype=np.float32)
 
+    @property
+    def blendshapes(self) -> BlendshapeRig:
+        """The avatar as one mesh with shapes, posed by what `drive` gives; its channels go beyond ARKit's."""
+        return self._inner
+
     def target_weights(self, values: FloatArray) -> dict[int, FloatArray]:
         """The morph weights (frames, targets) of each node of the document that moves, from ARKit `values`."""
         driven = self.drive(values)

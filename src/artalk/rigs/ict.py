@@ -48,7 +48,6 @@ SKIN = Material("skin", (0.58, 0.34, 0.25), roughness=0.5, subsurface=0.6)
 TEETH = Material("teeth", (0.75, 0.71, 0.62), roughness=0.25)
 GUMS = Material("gums", (0.42, 0.12, 0.11), roughness=0.35, subsurface=0.5)
 EYE = Material("eyes", (0.82, 0.80, 0.77), roughness=0.08)
-LASHES = Material("lashes", (0.03, 0.02, 0.015), roughness=0.9, specular=0.2)
 
 MATERIALS: dict[str, Material] = {
     "M_Face": SKIN,
@@ -57,13 +56,18 @@ MATERIALS: dict[str, Material] = {
     "M_Teeth": TEETH,
     "M_ScleraLeft": EYE,
     "M_ScleraRight": EYE,
-    "M_EyeLashes": LASHES,
 }
-"""ICT's materials by ours. The rest (tear film, occlusion and blend shells, the iris behind the cornea) needs
-transparency to make sense and is left out; the iris is painted on the cornea."""
+"""ICT's materials by ours. The rest (tear film, occlusion and blend shells, lashes, the iris behind the cornea)
+needs transparency to make sense and is left out; the iris is painted on the cornea, a lid line on the lids."""
+
+SOCKET = slice(11248, 14062)
+"""The vertices of the mouth's lining, which ICT counts to the back of the head."""
+
 
 _LIPS = np.array([0.78, 0.45, 0.48])
 _BROWS = np.array([0.25, 0.2, 0.17])
+_LIDS = np.array([0.3, 0.22, 0.2])
+_LINING = np.array([0.45, 0.2, 0.2])
 _IRIS = np.array([0.13, 0.2, 0.24])
 
 
@@ -290,7 +294,7 @@ def _mesh(model: Model, vertices: FloatArray, eyes: dict[str, NDArray[np.int32]]
 
 
 def _paint(model: Model, vertices: FloatArray, eyes: dict[str, NDArray[np.int32]]) -> FloatArray:
-    """Vertex colours: lips, brows and irises, which ICT has as textures."""
+    """Vertex colours: lips, brows, lids and irises, which ICT has as textures."""
     colors = np.ones_like(vertices)
     face = np.zeros(len(vertices), bool)
     face[_corners(model, "M_Face")] = True
@@ -301,6 +305,10 @@ def _paint(model: Model, vertices: FloatArray, eyes: dict[str, NDArray[np.int32]
     for brow in (MULTIPIE[17:22], MULTIPIE[22:27]):
         distance = _to_line(points, points[list(brow)])
         _blend(colors, face * np.clip((0.0055 - distance) / 0.003, 0, 1), _BROWS)
+    for lid in (MULTIPIE[36:40], MULTIPIE[42:46]):
+        distance = _to_line(points, points[list(lid)])
+        _blend(colors, face * np.clip((0.002 - distance) / 0.0012, 0, 1), _LIDS)
+    colors[SOCKET] = _LINING
     for at in eyes.values():
         ball = points[at]
         outward = ball - np.array(_centre(vertices[at]))

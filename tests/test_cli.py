@@ -1,0 +1,180 @@
+"""The command line as a user meets it: results on stdout, talk on stderr, one sentence and 2 for a mistake."""
+
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import artalk
+from artalk import cli
+
+
+@pytest.fixture(scope="session")
+def hello(tmp_path_factory):
+    """Two seconds of a vowel between silences."""
+    path = tmp_path_factory.mktemp("sound") / "hello.wav"
+    t = np.arange(32000) / 16000
+    voice = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 12)) * ((t > 0.4) & (t < 1.4)) * 0.2
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((voice * 32767).astype("<i2").tobytes())
+    return path
+
+
+def artalk_cli(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        code = artalk_cli(*arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_one_sound_into_several_files(run, hello, tmp_path):
+    names = ["a.npz", "a.csv", "a.json", "a.cues.json", "a.tsv", "a.vrma", "a.glb", "a.mp4"]
+    outputs = [tmp_path / name for name in names]
+    code, out, err = run("animate", hello, *(x for path in outputs for x in ("-o", path)), "--size", "64")
+    assert (code, out) == (0, "")
+    assert "50 frames at 25 fps for 2.00 s" in err
+    assert all(path.stat().st_size > 20 for path in outputs)
+    np.testing.assert_allclose(
+        artalk.load(tmp_path / "a.glb").values[:, :52], artalk.load(tmp_path / "a.npz").values[:, :52], atol=1e-5
+    )
+
+
+def test_the_command_is_the_verb(run, hello, tmp_path):
+    run("animate", hello, "-o", tmp_path / "x.npz", "--seed", 3, "--fps", "29.97", "--gain", "head=0.5")
+    motion = artalk.animate(hello, seed=3, fps="29.97", gains={"head": 0.5})
+    np.testing.assert_array_equal(artalk.load(tmp_path / "x.npz").values, motion.values)
+    assert len(motion) == 60
+
+
+def test_many_files_go_into_a_folder_and_are_skipped_when_finished(run, hello, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.wav").write_bytes(hello.read_bytes())
+    (tmp_path / "bad.wav").write_text("this is no sound")
+    sounds, out = sorted(tmp_path.glob("*.wav")), tmp_path / "out"
+    code, _, err = run("animate", *sounds, "-o", out, "--to", "csv,npz", "--jobs", 2)
+    assert code == 1
+    assert "2 done, 0 skipped, 1 failed" in err
+    assert "bad.wav" in err
+    assert "no sound that can be read" in err
+    assert {path.name for path in out.iterdir()} >= {"one.csv", "one.npz", "two.csv", "two.npz"}
+    code, text, _ = run("animate", *sounds, "-o", out, "--to", "csv,npz", "--json", "--quiet")
+    assert {row["status"] for row in json.loads(text)} == {"skipped", "failed"}
+    code, text, _ = run("animate", *sounds[1:], "-o", out, "--to", "csv,npz", "--json", "--seed", 5)
+    assert [row["status"] for row in json.loads(text)] == ["done", "done"]
+
+
+def test_render_retarget_and_show(run, hello, tmp_path):
+    motion = tmp_path / "m.npz"
+    run("animate", hello, "-o", motion)
+    assert run("render", motion, "-o", tmp_path / "m.gif", "--size", "48", "--fps", "10")[0] == 0
+    assert run("retarget", motion, "-o", tmp_path / "m.csv", "--fps", "60")[0] == 0
+    assert run("retarget", motion, "-o", tmp_path / "v.npz", "--to", "oculus")[0] == 0
+    assert artalk.load(tmp_path / "v.npz").channels.name == "oculus"
+    code, out, _ = run("show", tmp_path / "m.csv")
+    assert code == 0
+    assert "120 frames at 60 fps" in out
+    facts = json.loads(run("show", motion, "--json")[1])
+    assert facts["frames"] == 50
+    assert run("show", motion, "--plot", tmp_path / "m.png")[0] == 0
+    assert (tmp_path / "m.png").read_bytes()[:4] == b"\x89PNG"
+    assert "2.00 s, 16000 Hz" in run("show", hello)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["animate", "none.wav", "-o", "x.csv"], "no sound file 'none.wav'"),
+        (["animate", "{hello}", "-o", "x.docx"], "artalk writes .npz"),
+        (["animate", "{hello}", "-o", "none/x.csv"], "no folder 'none'"),
+        (["animate", "{hello}"], "say where to"),
+        (["animate", "{hello}", "-o", "{tmp}"], "a folder needs formats"),
+        (["animate", "{hello}", "{hello}", "-o", "{tmp}", "--to", "csv"], "would both become"),
+        (["animate", "{hello}", "-o", "x.csv", "--fps", "fast"], "a frame rate is a number"),
+        (["animate", "{hello}", "-o", "x.csv", "--fps", "0"], "between 1 and 1000"),
+        (["animate", "{hello}", "-o", "x.csv", "--gain", "nose=2"], "a gain is for one of lips"),
+        (["animate", "{hello}", "-o", "x.csv", "--gain", "head"], "PART=FACTOR"),
+        (["animate", "{hello}", "-o", "x.mp4", "--size", "big"], "a size is 512 or 1920x1080"),
+        (["animate", "{hello}", "-o", "x.mp4", "--size", "9"], "16 to 4096"),
+        (["animate", "{hello}", "-o", "x.mp4", "--rig", "body"], "a rig is head, ict"),
+        (["animate", "{hello}", "-o", "x.mp4", "--rig", "none.glb"], "none.glb"),
+        (["animate", "{hello}", "-o", "x.mp4", "--backend", "vulkan"], "auto, gl or raster"),
+        (["animate", "{hello}", "-o", "x.csv", "--model", "gpt"], "a model is one of visemes"),
+        (["animate", "{hello}", "-o", "x.csv", "--style", "none.npz"], "none is at 'none.npz'"),
+        (["animate", "{hello}", "-o", "-"], "needs one format"),
+        (["animate", "{hello}", "-o", "x.csv", "--jobs", "0"], "--jobs"),
+        (["animate", "{hello}", "-o", "x.csv", "--seed", "new"], "--seed"),
+        (["animate"], "sounds"),
+        (["show", "none"], "nothing is at 'none'"),
+        (["render", "{hello}", "-o", "x.mp4"], "suffix of a motion file"),
+        (["render", "{motion}", "-o", "x.csv"], "render writes"),
+        (["retarget", "{motion}", "-o", "x.npz", "--to", "klingon"], "klingon"),
+        (["assets", "add", "moon", "{tmp}"], "no asset is called 'moon'"),
+        (["assets", "add", "ict", "none"], "no such file or folder"),
+        (["dance"], "No such command"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_2(run, hello, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARTALK_HOME", str(tmp_path / "home"))
+    motion = tmp_path / "motion.npz"
+    artalk.save(artalk.animate(hello), motion)
+    filled = [a.format(hello=hello, tmp=tmp_path, motion=motion) for a in arguments]
+    code, out, err = run(*filled)
+    assert code == 2
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_stdin_to_stdout(hello):
+    done = subprocess.run(
+        [sys.executable, "-m", "artalk.cli", "animate", "-", "-o", "-", "--to", "csv"],
+        input=hello.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("Timecode,BlendshapeCount,EyeBlinkLeft")
+    assert len(lines) == 51
+
+
+def test_help_names_every_verb(run):
+    out = run("--help")[1]
+    for verb in ("animate", "render", "retarget", "show", "assets"):
+        assert verb in out
+    assert run("--version")[1].strip() == f"artalk {artalk.__version__}"
+
+
+def test_a_failed_write_leaves_what_was_there(run, hello, tmp_path, monkeypatch):
+    kept = tmp_path / "kept.npz"
+    kept.write_text("mine")
+
+    def broken(*arguments, **options):
+        raise OSError(28, "No space left on device", str(kept))
+
+    monkeypatch.setattr(np, "savez_compressed", broken)
+    monkeypatch.setattr(np, "savez", broken)
+    code, _, err = run("animate", hello, "-o", kept)
+    assert code == 2
+    assert "No space left" in err
+    assert kept.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.npz"]
+    assert Path(kept).exists()
