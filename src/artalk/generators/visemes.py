@@ -262,7 +262,7 @@ def _mouth(cues: DoubleArray, settings: VisemeSettings) -> dict[str, DoubleArray
         "mouthUpperUp": lips * free * (0.05 * gap + 0.06 * spread + 0.12 * hiss + 0.10 * bite),
     }
     return {
-        "jawOpen": jaw * 0.32 * gap * (1 - 0.25 * rounded) * (1 - 0.4 * hiss),
+        "jawOpen": jaw * 0.32 * gap * (1 - 0.4 * rounded) * (1 - 0.4 * hiss),
         "mouthFunnel": lips * free * rounded * (0.10 + 0.35 * gap),
         # Speaking draws the corners in a little, whatever the sound: a resting mouth is wider.
         "mouthPucker": lips * (0.50 * rounded + 0.24 * np.clip(cue["loud"], 0.0, 1.0) * (1 - 0.4 * spread)),

@@ -8,6 +8,7 @@ sparse accessors, and drops what it has no class for, while a user's avatar has 
 import base64
 import binascii
 import json
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -174,13 +175,15 @@ def _chunks(data: bytes, name: str) -> tuple[Json, bytes | None]:
 
 
 def parse_json(data: bytes, name: str) -> Json:
-    """Read a JSON object; NaN and Infinity are not JSON."""
+    """Read a JSON object; NaN, Infinity and numbers too large for a float are refused."""
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
+    def finite(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ValueError(f"{text[:40]} is no finite number")
+        return value
 
     try:
-        document = json.loads(data.decode("utf-8"), parse_constant=refuse)
+        document = json.loads(data.decode("utf-8"), parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{name}: not a glTF document: {error}") from error
     return mapping(document, "a glTF document", name)
