@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -102,10 +103,8 @@ def test_mutated_text_ends_in_a_typed_error(tmp_path_factory, data):
         piece = data.draw(st.sampled_from(["", "0", "[", "{", '"', "null", "-1", "1e999", "NaN", "é", "true", ","]))
         content = content[:at] + piece + content[at + data.draw(st.integers(0, 30)) :]
     path.write_text(content, encoding="utf-8")
-    try:
+    with suppress(ArtalkError):
         files.load(path)
-    except ArtalkError:
-        pass
 
 
 @pytest.mark.parametrize("content", ["", "[" * 100000, "[]", "3", '{"a": 1e99999}', "1" * 5000, '{"facsNames": {}}'])

@@ -1,5 +1,6 @@
 import json
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,5 @@ def test_mutated_text_ends_in_a_typed_error(tmp_path_factory, data, suffix):
         at = data.draw(st.integers(0, len(content)))
         content = content[:at] + data.draw(st.text(max_size=3)) + content[at + data.draw(st.integers(0, 9)) :]
     path.write_text(content, encoding="utf-8")
-    try:
+    with suppress(ArtalkError):
         files.load(path)
-    except ArtalkError:
-        pass

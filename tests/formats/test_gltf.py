@@ -15,6 +15,7 @@ from artalk.motion import Motion
 from artalk.rigs import ict
 from artalk.rigs.blendshape import BlendshapeRig, joint_rotations
 from artalk.rigs.gltf import load
+from artalk.rigs.head import head as built_in
 from artalk.rigs.rig import Joint, Material, Mesh
 from artalk.rotation import rotvec_to_matrix
 from tests.avatars import Avatar, halves
@@ -211,6 +212,15 @@ def test_a_real_head_fits_into_few_megabytes(tmp_path: Path) -> None:
     assert (tmp_path / "ict.glb").stat().st_size < 0.5 * dense
     posed = np.concatenate(Player(tmp_path / "ict.glb").play(1))
     np.testing.assert_allclose(posed, rig.pose(motion.values[1])[places(rig)], atol=1e-5)
+
+
+def test_the_built_in_head_is_small_and_sound(tmp_path: Path) -> None:
+    rig, motion = built_in(), performance(25)
+    gltf.write(motion, tmp_path / "head.glb", rig)
+    assert (tmp_path / "head.glb").stat().st_size < 5_000_000
+    posed = np.concatenate(Player(tmp_path / "head.glb").play(7))
+    np.testing.assert_allclose(posed, rig.pose(motion.values[7])[places(rig)], atol=1e-5)
+    assert validate(tmp_path / "head.glb")["numErrors"] == 0
 
 
 def test_what_cannot_be_written_is_said_and_leaves_no_file(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import csv
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -251,10 +252,8 @@ def test_mutated_text_ends_in_a_typed_error(tmp_path_factory, data):
         content = content[:at] + data.draw(st.text(max_size=4)) + content[at + data.draw(st.integers(0, 30)) :]
         content = content or "x"
     path.write_text(content, encoding="utf-8")
-    try:
+    with suppress(ArtalkError):
         files.load(path)
-    except ArtalkError:
-        pass
 
 
 def test_a_recorded_take_comes_back(tmp_path):

@@ -1,4 +1,5 @@
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -107,7 +108,5 @@ def test_damaged_bytes_end_in_a_typed_error(tmp_path_factory, data):
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
-    try:
+    with suppress(ArtalkError):
         npz.read(path)
-    except ArtalkError:
-        pass

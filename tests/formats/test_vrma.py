@@ -1,9 +1,8 @@
 import json
-import os
 import shutil
 import struct
 import subprocess
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -209,10 +208,8 @@ def test_damaged_bytes_end_in_a_typed_error(tmp_path_factory, data):
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))]))
-    try:
+    with suppress(ArtalkError):
         files.load(path)
-    except ArtalkError:
-        pass
 
 
 @given(st.data())
@@ -231,27 +228,26 @@ def test_mutated_documents_end_in_a_typed_error(tmp_path_factory, data):
                 break
             here = here[key]
     path.write_bytes(pack(parsed, binary))
-    try:
+    with suppress(ArtalkError):
         files.load(path)
-    except ArtalkError:
-        pass
 
 
-def test_the_khronos_validator_finds_no_error(tmp_path):
+@pytest.mark.parametrize("expressions", ["presets", "PascalCase"])
+def test_the_khronos_validator_finds_no_error(tmp_path, expressions):
     node = shutil.which("node")
-    modules = Path(os.environ.get("ARTALK_NODE_MODULES", "node_modules")).absolute()
-    if node is None or not (modules / "gltf-validator").exists():
-        pytest.skip("needs node and gltf-validator (npm install gltf-validator; ARTALK_NODE_MODULES says where)")
-    for name in ("presets", "PascalCase"):
-        files.save(arkit(30, 25), tmp_path / f"{name}.vrma", expressions=name)
-        script = (
-            f"require({json.dumps(str(modules / 'gltf-validator'))})"
-            f".validateBytes(new Uint8Array(require('fs').readFileSync({json.dumps(str(tmp_path / f'{name}.vrma'))})))"
-            ".then(report => console.log(JSON.stringify(report.issues)))"
-        )
-        said = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True, timeout=60).stdout
-        issues = json.loads(said)
-        assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), said
+    if node is None:
+        pytest.skip("the Khronos validator needs node")
+    files.save(arkit(30, 25), tmp_path / "a.vrma", expressions=expressions)
+    script = """
+        const v = require("gltf-validator"), fs = require("fs")
+        v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))
+            .then(report => console.log(JSON.stringify(report.issues)))
+    """
+    run = subprocess.run([node, "-e", script, str(tmp_path / "a.vrma")], capture_output=True, text=True, timeout=120)
+    if "Cannot find module" in run.stderr:
+        pytest.skip("the Khronos validator is not installed: npm install gltf-validator, and NODE_PATH where it is")
+    issues = json.loads(run.stdout)
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"][:5]
 
 
 def test_every_arkit_shape_has_its_own_custom_expression(tmp_path):

@@ -82,6 +82,15 @@ def test_a_closed_shell_hides_what_it_holds_and_nothing_hides_it():
     assert openness(mesh, np.zeros_like(mesh.vertices)) is found
 
 
+def test_a_huge_mesh_is_not_looked_at_for_long(monkeypatch):
+    mesh = joined(ball(20, 40), ball(10, 20, (0.03, 0.03, 0.03)))
+    monkeypatch.setattr("artalk.render.openness.WORK", 10 * len(mesh.faces))
+    normals = Surface(dataclasses.replace(mesh)).normals(mesh.vertices)
+    assert openness(dataclasses.replace(mesh), normals).min() < 0.2
+    monkeypatch.setattr("artalk.render.openness.WORK", 7 * len(mesh.faces))
+    assert (openness(dataclasses.replace(mesh), normals) == 1).all()
+
+
 def test_a_fold_is_darker_than_what_stands_out():
     mesh = face()
     found = openness(mesh, Surface(mesh).normals(mesh.vertices))

@@ -116,7 +116,7 @@ def test_visemes_stand_in_for_a_mouth(tmp_path: Path) -> None:
     assert rig.report.approximated["mouthFunnel"] == "visemes"
     assert rig.report.approximated["eyeBlinkLeft"] == "eyesClosed"
     assert rig.report.approximated["mouthSmileRight"] == "mouthSmile"
-    assert "browInnerUp" in rig.report.missing
+    assert {"browInnerUp", "jawLeft", "mouthLeft"} <= set(rig.report.missing)
     weights = rig.target_weights(np.stack([values(), values(jawOpen=0.6), values(eyeBlinkLeft=1, eyeBlinkRight=1)]))
     (driven,) = weights.values()
     assert driven.shape == (3, 18)
@@ -134,6 +134,15 @@ def test_vrchat_visemes_are_understood(tmp_path: Path) -> None:
     assert rig.report.approximated["jawOpen"] == "visemes"
     (driven,) = rig.target_weights(values(jawOpen=0.6)[None]).values()
     assert driven[0].argmax() == names.index("vrc.v_aa")
+
+
+def test_shapes_that_visemes_do_not_carry_are_kept(tmp_path: Path) -> None:
+    names = (*(f"viseme_{name}" for name in OCULUS), "jawOpen", "jawLeft", "mouthSmileLeft")
+    rig = load(tmp_path, Avatar(names))
+    assert set(rig.report.matched) == {"jawLeft", "mouthSmileLeft"}
+    (driven,) = rig.target_weights(values(jawLeft=1, jawOpen=0.6)[None]).values()
+    assert driven[0, names.index("jawLeft")] == 1
+    assert driven[0, names.index("jawOpen")] == 0
 
 
 def test_arkit_shapes_leave_visemes_alone(tmp_path: Path) -> None:
@@ -285,9 +294,26 @@ def test_what_is_no_avatar_is_said(tmp_path: Path) -> None:
         load(tmp_path, avatar)
     with pytest.raises(BadFile, match="no triangles"):
         load(tmp_path, Avatar(document={"scenes": [{"nodes": []}]}))
+    (tmp_path / "huge.gltf").write_text('{"asset": {"version": "2.0", "extras": 1e999}}')
+    with pytest.raises(BadFile, match="no finite number"):
+        gltf.load(tmp_path / "huge.gltf")
     (tmp_path / "cut.glb").write_bytes(Avatar().bytes()[:-100])
     with pytest.raises(BadFile, match="cut short"):
         gltf.load(tmp_path / "cut.glb")
+
+
+def test_sizes_that_are_only_claimed_do_not_fill_the_memory(tmp_path: Path) -> None:
+    for count in (2_000_000, 10**9):
+        avatar = Avatar()
+        position = avatar.json["meshes"][1]["primitives"][0]["attributes"]["POSITION"]
+        avatar.json["accessors"][position] = {"componentType": 5126, "count": count, "type": "VEC3"}
+        with pytest.raises(BadFile, match="simplify|too large|whole number"):
+            load(tmp_path, avatar)
+    avatar = Avatar()
+    avatar.json["nodes"] += [{"mesh": 1} for _ in range(5000)]
+    avatar.json["scenes"][0]["nodes"] += list(range(8, 5008))
+    with pytest.raises(BadFile, match="parts"):
+        load(tmp_path, avatar)
 
 
 def test_an_avatar_that_nothing_moves_cannot_be_written(tmp_path: Path) -> None:

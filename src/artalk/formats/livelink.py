@@ -73,14 +73,15 @@ def motion(source: table.Table, fps: Fps | None = None, degrees: bool | None = N
     """The motion in a table; see `read`."""
     columns = table.shape_columns(source)
     count = source.column("blendshapecount")
-    seen = [k for k, row in enumerate(source.rows) if count is None or row[count].strip() not in ("0", "0.0")]
+    seen = [k for k in range(len(source)) if count is None or source.cells(k)[count].strip() not in ("0", "0.0")]
     values = np.zeros((len(seen), len(ARKIT)), np.float32)
     values[:, ARKIT.indices(columns)] = source.numbers(list(columns.values()), seen)
     head = [source.column(name.lower()) for name in livelink.ANGLES[:3]]
     found = [column for column in head if column is not None]
     if len(found) == 3:
         values[:, ARKIT.slice("head")] = livelink.head(_radians(source.numbers(found, seen), degrees))
-    seconds = _seconds([source.rows[k][_timecode_column(source)] for k in seen])
+    timecode = _timecode_column(source)
+    seconds = _seconds([source.cells(k)[timecode] for k in seen])
     if seconds is None or len(seen) < 2:
         return Motion(values, ARKIT, exact_fps(TIMEBASE if fps is None else fps))
     return table.spaced(values, seconds, fps, source.name)
@@ -91,7 +92,7 @@ def is_take(source: table.Table) -> bool:
     if source.column("blendshapecount") is not None:
         return True
     column = source.column("timecode")
-    return column is not None and any(Timecode.parse(row[column]) is not None for row in source.rows[:1])
+    return column is not None and len(source) > 0 and Timecode.parse(source.cells(0)[column]) is not None
 
 
 @dataclass(frozen=True)

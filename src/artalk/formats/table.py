@@ -26,11 +26,21 @@ TIMES = ("timecode", "time", "seconds", "timestamp")
 
 @dataclass(frozen=True)
 class Table:
-    """A header and rows of as many cells each, all text; `name` is the file's."""
+    """A header and lines of as many cells each; `name` is the file's.
+
+    Lines are cut into cells when they are asked for: millions of small strings would take ten times the file's size.
+    """
 
     name: str
     header: list[str]
-    rows: list[list[str]]
+    lines: list[str]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def cells(self, row: int) -> list[str]:
+        """The cells of a row."""
+        return _cells(self.lines[row])
 
     def column(self, *names: str) -> int | None:
         """The first column that has one of these lower-case names."""
@@ -39,10 +49,10 @@ class Table:
 
     def numbers(self, columns: list[int], rows: list[int] | None = None) -> NDArray[np.float64]:
         """The (rows, columns) numbers of these columns, all rows unless said, or `BadFile` with the place."""
-        chosen = range(len(self.rows)) if rows is None else rows
+        chosen = range(len(self)) if rows is None else rows
         values = np.zeros((len(chosen), len(columns)))
         for k, row in enumerate(chosen):
-            cells = self.rows[row]
+            cells = self.cells(row)
             try:
                 values[k] = [float(cells[column]) for column in columns]
             except ValueError as error:
@@ -51,7 +61,7 @@ class Table:
         bad = np.flatnonzero(~(np.abs(values) < 1e30))
         if len(bad):
             row, column = chosen[int(bad[0]) // len(columns)], columns[int(bad[0]) % len(columns)]
-            cell = self.rows[row][column][:20]
+            cell = self.cells(row)[column][:20]
             raise BadFile(f"{self.name}, row {row + 2}: {self.header[column]!r} is a finite number, got {cell!r}")
         return values
 
@@ -74,18 +84,22 @@ def text(path: str | Path) -> str:
 def parse(path: str | Path) -> Table:
     """The table in a file; empty lines do not count."""
     name = Path(path).name
-    content = text(path)
+    lines = [line for line in text(path).splitlines() if line.strip()]
+    if not lines:
+        raise BadFile(f"{name} is empty: wanted a header line with the names of the columns")
     try:
-        rows = [row for row in csv.reader(content.splitlines()) if row]
+        header = [cell.strip() for cell in _cells(lines[0])]
+        for number, line in enumerate(lines[1:], 2):
+            count = len(_cells(line)) if '"' in line else line.count(",") + 1
+            if count != len(header):
+                raise BadFile(f"{name}, row {number}: wanted {len(header)} cells as in the header, got {count}")
     except csv.Error as error:
         raise BadFile(f"{name} is no comma-separated table: {error}") from error
-    if not rows:
-        raise BadFile(f"{name} is empty: wanted a header line with the names of the columns")
-    header = [cell.strip() for cell in rows[0]]
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(header):
-            raise BadFile(f"{name}, row {number}: wanted {len(header)} cells as in the header, got {len(row)}")
-    return Table(name, header, rows[1:])
+    return Table(name, header, lines[1:])
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line])) if '"' in line else line.split(",")
 
 
 def shape_columns(table: Table) -> dict[str, int]:
@@ -110,7 +124,7 @@ def motion(table: Table, fps: Fps | None = None) -> Motion:
     """The motion in a table; see `read`."""
     columns = shape_columns(table)
     columns |= {name: at for name in HEAD if (at := table.column(name.lower())) is not None}
-    values = np.zeros((len(table.rows), len(ARKIT)), np.float32)
+    values = np.zeros((len(table), len(ARKIT)), np.float32)
     values[:, ARKIT.indices(columns)] = table.numbers(list(columns.values()))
     time = table.column(*TIMES)
     if time is None:

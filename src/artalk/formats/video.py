@@ -34,6 +34,9 @@ OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 GIF_FASTEST = 20
 """Pictures a second of a .gif at most: every n-th is kept, evenly."""
 
+GRAIN = 8
+"""How many of 255 levels the dither of a .gif spans."""
+
 
 @dataclass(frozen=True)
 class Codecs:
@@ -215,8 +218,10 @@ def _write_gif(path: Path, frames: Iterator[Picture], fps: Fraction) -> None:
                 stream.height, stream.width = start[0].shape[:2]
                 stream.pix_fmt = "pal8"
                 stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+                grain = _grain(*start[0].shape[:2])
                 for k, picture in enumerate(itertools.chain(start, kept)):
-                    indexed = Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
+                    grained = np.clip(picture + grain, 0, 255).astype(np.uint8)
+                    indexed = Image.fromarray(grained).quantize(palette=palette, dither=Image.Dither.NONE)
                     frame = av.VideoFrame.from_ndarray((np.array(indexed), colors), format="pal8")
                     frame.pts, frame.time_base = round(k * step * 100 / fps), Fraction(1, 100)
                     container.mux(stream.encode(frame))
@@ -226,8 +231,19 @@ def _write_gif(path: Path, frames: Iterator[Picture], fps: Fraction) -> None:
 
 
 def _palette(image: Any, frames: list[Picture]) -> Any:
-    chosen = frames[:: max(1, len(frames) // 8)]
-    return image.fromarray(np.concatenate(chosen)).quantize(256, method=image.Quantize.MEDIANCUT)
+    chosen = frames[:: max(1, len(frames) // 20)]
+    fine = max(1, min(chosen[0].shape[:2]) // 128)
+    return image.fromarray(np.concatenate([frame[::fine, ::fine] for frame in chosen])).quantize(256, kmeans=4)
+
+
+def _grain(height: int, width: int) -> NDArray[np.int16]:
+    """An ordered dither (Bayer 1973), (height, width, 1): it hides the steps of 256 colours, and what stands still
+    stays still, which error diffusion would not let it."""
+    bayer = np.zeros((1, 1))
+    for _ in range(3):
+        bayer = np.block([[4 * bayer, 4 * bayer + 2], [4 * bayer + 3, 4 * bayer + 1]])
+    tile = np.round((bayer / 63 - 0.5) * GRAIN).astype(np.int16)
+    return np.tile(tile, (-(-height // 8), -(-width // 8)))[:height, :width, None]
 
 
 def _write_pictures(path: Path, frames: Iterator[Picture]) -> None:

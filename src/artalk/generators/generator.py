@@ -63,9 +63,9 @@ class Generator(ABC):
     def step(self, state: Any, samples: FloatArray) -> tuple[FloatArray, Any]:
         """Make the next windows.
 
-        `samples` holds the sound of n ≥ 1 whole windows and of the look-ahead: ((n · window + lookahead) · hop,) float32 with
-        hop = sample_rate / fps. Returns (n · window, channels) frames and the next state; the old state is not changed. n
-        windows in one step are the same numbers, to the last bit, as n steps of one.
+        `samples` holds the sound of n ≥ 1 whole windows and of the look-ahead: ((n · window + lookahead) · hop,)
+        float32 with hop = sample_rate / fps. Returns (n · window, channels) frames and the next state; the old state
+        is not changed. n windows in one step are the same numbers, to the last bit, as n steps of one.
         """
 
     @property
@@ -101,8 +101,8 @@ class Generator(ABC):
 class Stream:
     """Sound in, motion out, in pieces that follow one another without a gap.
 
-    However the sound is cut, the pieces join to the same motion. `finish` ends the sound: the last window is padded with
-    silence and trimmed to ceil(samples · fps / sample_rate) frames.
+    However the sound is cut, the pieces join to the same motion. `finish` ends the sound: the last window is padded
+    with silence and trimmed to ceil(samples · fps / sample_rate) frames.
     """
 
     def __init__(self, generator: Generator, condition: Condition, seed: int, sample_rate: int) -> None:
@@ -120,6 +120,11 @@ class Stream:
 
     def __exit__(self, *error: object) -> None:
         self._finished = True
+
+    @property
+    def latency(self) -> float:
+        """Seconds from a window's first frame to the newest sound that it needs, the resampler's reach included."""
+        return float(self._generator.latency) + self._resampler.delay
 
     @property
     def nothing(self) -> Motion:

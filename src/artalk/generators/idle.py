@@ -98,7 +98,7 @@ class Life:
     blink_at: float = 0.0
     last_blink: float = -10.0
     fixations: int = 0
-    fixate_until: float = 0.0
+    fixate_until: float = 1.0
     gaze_target: tuple[float, float] = (0.0, 0.0)
     gaze: tuple[float, float] = (0.0, 0.0)
     quiet: float = 10.0
@@ -181,9 +181,10 @@ class Life:
         """Rest on a place, then leap to another; the eyes hold it while the head turns."""
         if self.time >= self.fixate_until:
             number = self.fixations = self.fixations + 1
-            self.fixate_until = self.time + 0.4 + lognormal(self.seed, GAZE, number, 1.5, 0.6)
-            away = uniform(self.seed, GAZE, number, 1) < 0.25
-            wide = (4.0, 8.0) if away else (1.0, 2.0)
+            # Mostly it is the listener's face; a glance away is wider and shorter.
+            away = uniform(self.seed, GAZE, number, 1) < 0.2
+            wide = (3.5, 7.0) if away else (1.0, 2.0)
+            self.fixate_until = self.time + 0.4 + lognormal(self.seed, GAZE, number, 0.7 if away else 1.6, 0.6)
             down = wide[0] * normal(self.seed, GAZE, number, 1)
             left = wide[1] * normal(self.seed, GAZE, number, 2)
             leap = math.hypot(down - self.gaze_target[0] / DEGREE, left - self.gaze_target[1] / DEGREE)
@@ -207,7 +208,7 @@ class Life:
 
     def _head(self, seconds: float) -> tuple[float, float, float]:
         """Nods on accents, a posture for each phrase, breath and sway."""
-        nod = self.nod.towards(3.0 * self.accent, 9.0, seconds)
+        nod = self.nod.towards(5.0 * self.accent, 9.0, seconds)
         stir = self.stir.towards(1.0 if self.quiet < 0.5 else 0.0, 3.0, seconds)
         rest = 1.0 if self.quiet < 1.0 else 0.4
         posture = [

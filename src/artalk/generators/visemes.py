@@ -68,7 +68,7 @@ def _bell(peak: float, rise: float, fall: float) -> DoubleArray:
     return bell / bell.sum()
 
 
-# Lips move ahead of the sound and dwell after it: the newest slice is 65 ms ahead of the pose, the bell's peak 5 ms.
+# Lips move ahead of the sound and dwell after it: the newest slice is 65 ms ahead of the pose, a bell's peak 5 or 15.
 MOVES = np.stack(
     [
         _bell(5, 6, 15),  # open
@@ -251,7 +251,7 @@ def _mouth(cues: DoubleArray, settings: VisemeSettings) -> dict[str, DoubleArray
     rounded = _ramp(contrast, 0.0, 0.5) * talks * (0.5 + 0.5 * free)
     spread = np.clip(1.2 * cue["spread"] - 0.1, 0.0, 1.0) * talks
     hiss = np.clip(1.3 * cue["hiss"], 0.0, 1.0)
-    bite = np.clip(2.0 * cue["bite"] - 0.1, 0.0, 1.0) * (1 - hiss)
+    bite = np.clip(2.0 * cue["bite"] - 0.1, 0.0, 1.0) * (1 - hiss) * (1 - _ramp(cue["open"], 0.25, 0.55))
     lips, jaw = settings.lips, settings.jaw
     both = {
         "mouthSmile": lips * 0.10 * spread,

@@ -26,7 +26,7 @@ BODY = 0.15
 AIR = 0.1
 """Empty space above the crown, in heads."""
 
-NECK = 0.3
+NECK = 0.25
 """What shows below the chin, in heads, where there is so much."""
 
 CUT = 0.03
@@ -72,15 +72,12 @@ class Camera:
         low, high = box
         height, width, depth = high[1] - low[1], high[0] - low[0], high[2] - low[2]
         size = max(height, width, depth, 1e-9)
-        top, bottom = high[1] + AIR * size, low[1] - NECK * size
-        if is_part:
-            bottom = max(bottom, float(mesh.vertices[:, 1].min()) + CUT * size)
-        else:  # no neck whose lower end could be hidden
-            bottom = low[1] - AIR * size
+        top = high[1] + AIR * size
+        floor = float(mesh.vertices[:, 1].min())
+        # Where the mesh goes on below the head, the picture stops above the hole of its cut neck.
+        bottom = max(low[1] - NECK * size, floor + CUT * size) if is_part else low[1] - AIR * size
         frame = max(top - bottom, 1.15 * max(width, depth if turn else 0.0) / aspect)
-        middle = np.array([(low[0] + high[0]) / 2, top - frame / 2, (low[2] + high[2]) / 2])
-        if frame > top - bottom:
-            middle[1] = (top + bottom) / 2
+        middle = np.array([(low[0] + high[0]) / 2, (top + bottom) / 2, (low[2] + high[2]) / 2])
         away = frame / 2 / math.tan(LENS / 2)
         position = middle + away * np.array([math.sin(turn), 0.0, math.cos(turn)])
         reach = float(np.ptp(mesh.vertices, axis=0).max())

@@ -74,7 +74,7 @@ class Look:
 WRAP = (0.42, 0.20, 0.13)
 """How far diffuse light reaches past the terminator in red, green and blue, at subsurface 1."""
 
-SOFTBOX = 0.055
+SOFTBOX = 0.08
 """What the size of the lights adds to a surface's GGX alpha: a wet eye shows a spot, not a spark."""
 
 SHOULDER = 0.55
@@ -95,6 +95,8 @@ uniform vec3 sky;
 uniform vec3 ground;
 uniform vec3 up;
 
+float fifth(float x) {{ return (x * x) * (x * x) * x; }}
+
 vec3 hemisphere(vec3 n) {{ return mix(ground, sky, dot(n, up) * 0.5 + 0.5); }}
 
 vec3 shade(vec3 position, vec3 n, vec3 albedo, vec3 finish, float open) {{
@@ -103,7 +105,7 @@ vec3 shade(vec3 position, vec3 n, vec3 albedo, vec3 finish, float open) {{
     float f0 = 0.04 * finish.y;
     vec3 wrap = WRAP * finish.z;
     float nv = max(dot(n, v), 0.02);
-    float fresnel = f0 + (max(1.0 - finish.x, f0) - f0) * finish.y * pow(1.0 - nv, 5.0);
+    float fresnel = f0 + (max(1.0 - finish.x, f0) - f0) * finish.y * fifth(1.0 - nv);
     vec3 bounced = hemisphere(reflect(-v, n)) * (fresnel * open * open);
     vec3 reached = open / (1.0 - albedo * (1.0 - open));
     vec3 color = albedo * hemisphere(n) * reached + bounced;
@@ -116,7 +118,7 @@ vec3 shade(vec3 position, vec3 n, vec3 albedo, vec3 finish, float open) {{
         float nh = max(dot(n, h), 0.0);
         float lh = max(dot(l, h), 0.25);
         float spread = nh * nh * (alpha * alpha - 1.0) + 1.0;
-        float schlick = f0 + (1.0 - f0) * finish.y * pow(1.0 - lh, 5.0);
+        float schlick = f0 + (1.0 - f0) * finish.y * fifth(1.0 - lh);
         float gloss = alpha * alpha / (spread * spread) * schlick / (4.0 * lh * lh);
         color += light_colors[i] * (lit * albedo * diffuse + gloss * max(nl, 0.0) * open);
     }}

@@ -16,6 +16,12 @@ from artalk.rigs.rig import FloatArray, IntArray, Mesh
 DIRECTIONS = 40
 """Directions that are looked from; half of them see a given side."""
 
+FEW = 8
+"""Directions below which the answer would be too rough to use."""
+
+WORK = DIRECTIONS * 60_000
+"""Triangles that are drawn in all: larger meshes are looked at from fewer directions, the largest from none."""
+
 MAP = 192
 """Samples a side of a depth map."""
 
@@ -26,7 +32,10 @@ _known: "weakref.WeakKeyDictionary[Mesh, FloatArray]" = weakref.WeakKeyDictionar
 
 
 def openness(mesh: Mesh, normals: FloatArray) -> FloatArray:
-    """The share (V,) of sky that vertices with `normals` (V, 3) see at rest, `LEAST` to 1; kept while `mesh` lives."""
+    """The share (V,) of sky that vertices with `normals` (V, 3) see at rest, `LEAST` to 1; kept while `mesh` lives.
+
+    Meshes of more than 300,000 triangles count as open everywhere: looking would take too long.
+    """
     found = _known.get(mesh)
     if found is None:
         found = _known[mesh] = _openness(mesh, normals)
@@ -34,13 +43,16 @@ def openness(mesh: Mesh, normals: FloatArray) -> FloatArray:
 
 
 def _openness(mesh: Mesh, normals: FloatArray) -> FloatArray:
+    directions = min(DIRECTIONS, WORK // len(mesh.faces))
+    if directions < FEW:
+        return np.ones(len(mesh.vertices), np.float32)
     vertices = np.asarray(mesh.vertices, np.float64)
     middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
     radius = max(float(np.linalg.norm(vertices - middle, axis=1).max()), 1e-9) * 1.02
     buffer = np.empty(MAP * MAP, np.uint64)
     seen = np.zeros(len(vertices))
     total = np.full(len(vertices), 1e-6)
-    for direction in _around(DIRECTIONS):
+    for direction in _around(directions):
         matrix = _towards(direction, middle, radius)
         fill(Triangles(mesh.vertices, mesh.faces, matrix, MAP, MAP), buffer, MAP, MAP)
         facing = np.maximum(normals @ direction, 0)

@@ -1,6 +1,6 @@
 """Pictures by numpy alone: for machines without OpenGL, in the same light.
 
-There are 2 x 2 samples a pixel (more in small pictures). As on a graphics card, a pixel inside a surface is shaded
+There are 2 x 2 samples a pixel (3 x 3 in small pictures). As on a graphics card, a pixel inside a surface is shaded
 once, and one that an edge crosses once a sample.
 """
 
@@ -21,8 +21,11 @@ from artalk.rigs.rig import FloatArray, Mesh
 Steps = NDArray[np.floating[Any]]
 Int = NDArray[np.int64]
 
-SMALL = 400 * 400
+SMALL = 600 * 600
 """Pictures of fewer pixels get 3 x 3 samples a pixel."""
+
+BAND = 1 << 22
+"""Samples that are drawn in one go: bounds the memory of large pictures."""
 
 
 class RasterRenderer(Renderer):
@@ -35,45 +38,48 @@ class RasterRenderer(Renderer):
         self._size = width, height
         self._times = 3 if width * height < SMALL else 2
         self._background = None if look.background is None else look.background.picture(width, height)
-        self._buffer: NDArray[np.uint64] | None = np.empty(width * height * self._times**2, np.uint64)
+        self._rows = min(height, max(1, BAND // (width * self._times**2)))
+        self._buffer: NDArray[np.uint64] | None = np.empty(width * self._rows * self._times**2, np.uint64)
 
     def frame(self, vertices: NDArray[np.floating[Any]]) -> Picture:
         """See `Renderer.frame`."""
         if self._buffer is None:
             raise BadInput("a renderer draws until it is closed: open another")
-        surface, (width, height), times = self._surface, self._size, self._times
+        surface, (width, height) = self._surface, self._size
         posed = surface.positions(vertices)
-        matrix = self._camera.matrix(width / height)
-        triangles = Triangles(posed[surface.source], surface.faces, matrix, width * times, height * times)
-        fill(triangles, self._buffer, width * times, height * times)
-        points = np.column_stack(
-            [
-                posed[surface.source],
-                surface.normals(posed)[surface.source],
-                surface.albedo,
-                surface.finish,
-                surface.open,
-            ]
-        ).astype(np.float32)
-        drawn = self._shaded(triangles, self._buffer, points)
+        moving = posed[surface.source], surface.normals(posed)[surface.source]
+        points = np.column_stack([*moving, surface.albedo, surface.finish, surface.open]).astype(np.float32)
+        drawn = np.empty((height, width, 4), np.uint8)
+        for top in range(0, height, self._rows):
+            rows = min(self._rows, height - top)
+            drawn[top : top + rows] = self._band(points, top, rows, self._buffer)
         return over(drawn, self._background)
 
     def close(self) -> None:
         """See `Renderer.close`."""
         self._buffer = None
 
-    def _shaded(self, triangles: "Triangles", buffer: NDArray[np.uint64], points: FloatArray) -> Picture:
-        """The premultiplied RGBA picture of what the buffer's samples show."""
+    def _band(self, points: FloatArray, top: int, rows: int, buffer: NDArray[np.uint64]) -> Picture:
+        """The premultiplied RGBA pixels of `rows` of the picture from `top`: a large picture is drawn in such bands."""
         (width, height), times = self._size, self._times
+        matrix = _cropped(self._camera.matrix(width / height), top / height, rows / height)
+        triangles = Triangles(points[:, :3], self._surface.faces, matrix, width * times, rows * times)
+        buffer = buffer[: rows * width * times**2]
+        fill(triangles, buffer, width * times, rows * times)
+        return self._shaded(triangles, buffer, points).reshape(rows, width, 4)
+
+    def _shaded(self, triangles: Triangles, buffer: NDArray[np.uint64], points: FloatArray) -> Picture:
+        """The (pixels, 4) premultiplied colours of what the buffer's samples show."""
+        width, times = self._size[0], self._times
         per = times * times
-        keys = buffer.reshape(height, times, width, times).transpose(1, 3, 0, 2).reshape(per, -1)
+        keys = buffer.reshape(-1, times, width, times).transpose(1, 3, 0, 2).reshape(per, -1)
+        drawn = np.zeros((keys.shape[1], 4), np.uint8)
         hit = np.flatnonzero(keys.min(axis=0) != EMPTY)
         keys = keys[:, hit]
         covered = keys != EMPTY
         number = np.where(covered, keys & np.uint64(0xFFFFFFFF), 0).astype(np.int64)
         smooth = self._smooth(triangles, number, covered)
         row, column = np.divmod(hit, width)
-        drawn = np.zeros((height * width, 4), np.uint8)
         inside = np.flatnonzero(smooth)
         middle = column[inside] * times + times / 2, row[inside] * times + times / 2
         drawn[hit[inside], :3] = self._colors(triangles, points, number[per // 2, inside], *middle)
@@ -85,7 +91,7 @@ class RasterRenderer(Renderer):
         total = np.stack([np.bincount(edge, part, len(rough)) for part in colors.T], axis=1)
         drawn[hit[rough], :3] = np.round(total / per)
         drawn[hit[rough], 3] = np.round(covered[:, rough].sum(axis=0) * (255 / per))
-        return drawn.reshape(height, width, 4)
+        return drawn
 
     def _smooth(self, triangles: Triangles, number: Int, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which pixels show one surface: samples of one material and side, and at nearly one distance."""
@@ -95,7 +101,7 @@ class RasterRenderer(Renderer):
         pixel = 2 * np.tan(self._camera.view_angle / 2) / self._size[1]
         return covered.all(axis=0) & (alike == alike[0]).all(axis=0) & (span < 6 * pixel * away[0])
 
-    def _colors(self, triangles: "Triangles", points: FloatArray, number: Int, x: Steps, y: Steps) -> Picture:
+    def _colors(self, triangles: Triangles, points: FloatArray, number: Int, x: Steps, y: Steps) -> Picture:
         """The (n, 3) display colours of triangles `number` at sample positions `x`, `y`."""
         shares = triangles.shares(number, x, y)
         found = np.zeros((points.shape[1], len(number)), np.float32)
@@ -106,3 +112,11 @@ class RasterRenderer(Renderer):
         eye = np.array(self._camera.position, np.float32)[:, None]
         lit = shade(self._look, self._camera.frame(), eye, found[:3], normal, found[6:9], found[9:12], found[12])
         return display(lit).T
+
+
+def _cropped(matrix: NDArray[np.float64], top: float, height: float) -> NDArray[np.float64]:
+    """A projection `matrix` that shows only the part of the picture `top` below its upper edge (shares of it)."""
+    crop = np.eye(4)
+    crop[1, 1] = 1 / height
+    crop[1, 3] = (2 * top + height - 1) / height
+    return crop @ matrix

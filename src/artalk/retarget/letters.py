@@ -84,16 +84,19 @@ def _tells(weights: NDArray[np.floating], aperture: NDArray[np.float64]) -> NDAr
     def sides(name: str) -> NDArray[np.float64]:
         return shape(f"{name}Left", f"{name}Right")
 
-    closing = np.maximum(sides("mouthPress"), shape("mouthClose") * 4) * (1 - aperture / 0.05).clip(0, 1)
+    rolled = np.minimum(shape("mouthRollLower"), shape("mouthRollUpper"))
+    # A light press is as closed as a hard one: an M is no rest.
+    pressed = np.maximum.reduce([4 * sides("mouthPress"), 4 * rolled, 8 * shape("mouthClose")]).clip(0, 1)
+    closing = pressed * (1 - aperture / 0.05).clip(0, 1)
     return np.stack(
         [
             1.6 * aperture,
             0.6 * shape("mouthFunnel"),
             0.8 * shape("mouthPucker"),
             0.5 * np.maximum(sides("mouthStretch"), 0.6 * sides("mouthSmile")) * (aperture / 0.05).clip(0, 1),
-            0.7 * shape("mouthRollLower") + 0.3 * sides("mouthUpperUp"),
+            0.7 * (shape("mouthRollLower") - rolled) + 0.3 * sides("mouthUpperUp"),
             1.2 * shape("tongueOut"),
-            0.6 * closing.clip(0, 1),
+            0.5 * closing,
             0.4 * sides("mouthLowerDown"),
         ],
         axis=-1,

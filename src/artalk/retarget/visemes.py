@@ -51,7 +51,10 @@ MIXES = mixing_matrix(_MIXES)
 """The (15, 52) ARKit weights of each viseme."""
 
 SEALED = 0.1
-"""mouthClose at which lips that meet count as a full PP."""
+"""mouthClose at which lips that meet count as a full PP, and the opening at which they no longer do."""
+
+PRESSED = 0.3
+"""mouthPress, or mouthRoll of both lips, at which lips that meet count as a full PP."""
 
 
 def to_arkit(motion: Motion) -> Motion:
@@ -65,8 +68,8 @@ def from_arkit(motion: Motion) -> Motion:
     """Viseme weights of ARKit motion: the mix of visemes nearest to the mouth, by bounded least squares.
 
     Weights lie in 0..1 and sum to 1: `viseme_sil` has what the others leave. ARKit's mouthClose keeps lips together
-    over an open jaw, which no mix has: the jaw counts as open only beyond it, and sealed lips count as PP. CH and RR
-    have the same mix and share what they get.
+    over an open jaw, which no mix has: the jaw counts as open only beyond it, and lips that meet and press are PP. CH
+    and RR have the same mix and share what they get.
     """
     weights = motion.values[:, : len(ARKIT_SHAPES)].astype(np.float64).clip(0, 1)
     aperture = opening(motion)
@@ -75,7 +78,7 @@ def from_arkit(motion: Motion) -> Motion:
     basis = MIXES[1:, used]
     # The ridge only decides between mixes that fit alike.
     spoken = minimise(basis @ basis.T + 1e-5 * np.eye(14), weights[:, used] @ basis.T)
-    sealed = (motion.channel("mouthClose") / SEALED).clip(0, 1) * (1 - aperture / SEALED).clip(0, 1)
+    sealed = _sealed(motion, aperture)
     spoken *= (1 - sealed)[:, None]
     spoken[:, 0] += sealed
     spoken /= np.maximum(spoken.sum(axis=1, keepdims=True), 1.0)
@@ -87,3 +90,17 @@ def from_arkit(motion: Motion) -> Motion:
 def opening(motion: Motion) -> NDArray[np.float64]:
     """The (frames,) jawOpen that parts the lips: what mouthClose does not take back."""
     return (motion.channel("jawOpen").astype(np.float64) - motion.channel("mouthClose")).clip(0, 1)
+
+
+def _sealed(motion: Motion, aperture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far lips are pressed together, (frames,) 0..1."""
+
+    def sides(name: str) -> NDArray[np.float64]:
+        return (motion.channel(f"{name}Left").astype(np.float64) + motion.channel(f"{name}Right")) / 2
+
+    rolled = np.minimum(motion.channel("mouthRollLower"), motion.channel("mouthRollUpper"))
+    pressed = np.maximum.reduce(
+        [motion.channel("mouthClose") / SEALED, sides("mouthPress") / PRESSED, rolled.astype(np.float64) / PRESSED]
+    )
+    parted = np.maximum(aperture, sides("mouthLowerDown"))
+    return pressed.clip(0, 1) * (1 - parted / SEALED).clip(0, 1)

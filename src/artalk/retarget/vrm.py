@@ -64,7 +64,8 @@ VRM0 = Channels(
 )
 """VRM 0.x's presets, in the order of 1.0, then the head."""
 
-# How avatars' makers shape these presets, in ARKit's terms; a name without a side means both sides.
+# How avatars' makers shape these presets, in ARKit's terms; a name without a side means both sides. The vowels are
+# Japanese ones: ih is narrow and wide (い), ee is half open (え).
 _MIXES: dict[str, dict[str, float]] = {
     "happy": {"mouthSmile": 0.8, "cheekSquint": 0.5, "eyeSquint": 0.3},
     "angry": {"browDown": 0.9, "noseSneer": 0.3, "mouthFrown": 0.3, "eyeSquint": 0.2},
@@ -72,9 +73,9 @@ _MIXES: dict[str, dict[str, float]] = {
     "relaxed": {"mouthSmile": 0.35, "eyeSquint": 0.2},
     "surprised": {"browInnerUp": 0.6, "browOuterUp": 0.8, "eyeWide": 0.7, "jawOpen": 0.15},
     "aa": {"jawOpen": 0.6},
-    "ih": {"jawOpen": 0.15, "mouthStretch": 0.45},
+    "ih": {"jawOpen": 0.1, "mouthStretch": 0.7},
     "ou": {"jawOpen": 0.1, "mouthPucker": 0.8},
-    "ee": {"jawOpen": 0.3, "mouthStretch": 0.7},
+    "ee": {"jawOpen": 0.4, "mouthStretch": 0.5},
     "oh": {"jawOpen": 0.4, "mouthFunnel": 0.6},
     "blink": {"eyeBlink": 1},
     "blinkLeft": {"eyeBlinkLeft": 1},
@@ -150,5 +151,6 @@ def _vowels(motion: Motion) -> NDArray[np.float64]:
     basis = MIXES[[list(_MIXES).index(name) for name in VOWELS]][:, ARKIT.indices(_TELLS)]
     # Spread lips alone are a smile, not a vowel: spreading counts as far as the mouth is open.
     told[:, 1] *= (told[:, 0] / 0.1).clip(0, 1)
-    found = minimise(basis @ basis.T + 1e-3 * np.eye(len(VOWELS)), told.clip(0, 1) @ basis.T)
+    # The constant is half an L1 term: of mixes that fit alike, that of fewer vowels.
+    found = minimise(basis @ basis.T + 1e-4 * np.eye(len(VOWELS)), told.clip(0, 1) @ basis.T - 0.003)
     return found / np.maximum(found.sum(axis=1, keepdims=True), 1.0)

@@ -27,8 +27,11 @@ Kind = Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT4"]
 Use = Literal["vertex", "index", "bind", "keys"]
 """What accessors are for; glTF does not let different uses share a buffer view."""
 
-MAX_FILE = 1 << 30
+MAX_FILE = 1 << 28
 """Bytes of the largest file that is read: an avatar is some ten megabytes, and memory is bounded by this."""
+
+MAX_JSON = 1 << 26
+"""Bytes of the largest document; as Python objects it takes ten times as many."""
 
 MAX_ELEMENTS = 20_000_000
 """Elements of the largest accessor: a sparse one may claim any length without having the bytes."""
@@ -82,6 +85,13 @@ class Glb:
         if "sparse" in item:
             values = self._sparse(item, values)
         return _plain(values, item.get("normalized") is True, self.name)
+
+    def attribute(self, owner: Json, key: str, count: int, widths: tuple[int, ...]) -> NDArray[np.float64]:
+        """The (count, width) values of a primitive's or a target's attribute `key`, of one of these widths."""
+        values = self.accessor(owner[key]).astype(np.float64)
+        if values.shape[0] != count or values.shape[1] not in widths:
+            raise BadFile(f"{self.name}: {key} has shape {values.shape} on a primitive of {count} vertices")
+        return values
 
     def view(self, index: object) -> tuple[bytes, Json]:
         """The bytes of a buffer view, and the view."""
@@ -182,6 +192,8 @@ def parse_json(data: bytes, name: str) -> Json:
             raise ValueError(f"{text[:40]} is no finite number")
         return value
 
+    if len(data) > MAX_JSON:
+        raise BadFile(f"{name}: a document of {len(data)} bytes is larger than the {MAX_JSON} that are read")
     try:
         document = json.loads(data.decode("utf-8"), parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:

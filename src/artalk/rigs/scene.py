@@ -1,9 +1,6 @@
 """The scene of a glTF document at rest: nodes in the world, and its meshes as triangles with shapes and skins."""
 
-import io
-import struct
-import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,18 +9,16 @@ from numpy.typing import NDArray
 
 from artalk import rotation
 from artalk.errors import BadFile
+from artalk.rigs import surface
 from artalk.rigs.glb import Glb, Json, floats, mapping, number
-from artalk.rigs.rig import Material
+from artalk.rigs.surface import Look
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-MAX_VERTICES = 1_500_000
+MAX_VERTICES = 1_000_000
+MAX_PATCHES = 4096
 MAX_TARGETS = 1000
-TEXTURE = 512
-"""Pixels to which a texture is reduced before it colours vertices: finer detail than the mesh would only be noise."""
-
-MAX_PIXELS = 8192 * 8192
 
 
 @dataclass(eq=False)
@@ -40,9 +35,7 @@ class Patch:
     linear: Float
     bones: Int
     weights: Float
-    colors: Float
-    material: Material
-    notes: list[str] = field(default_factory=list[str])
+    look: Look
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,7 @@ class Scene:
     def __init__(self, glb: Glb) -> None:
         self.glb = glb
         self.nodes = glb.objects("nodes")
+        self._textures = surface.Textures(glb)
         self.parents = self._find_parents()
         self.order = self._reachable()
 
@@ -126,9 +120,13 @@ class Scene:
         """Whether the scene shows a node."""
         return self.index(node) in self.world
 
-    def shows(self, mesh: int) -> list[int]:
-        """The nodes that show a mesh."""
-        return [node for node, shown in self.meshes.items() if shown == mesh]
+    @cached_property
+    def shown(self) -> dict[int, list[int]]:
+        """The nodes that show each mesh."""
+        shown: dict[int, list[int]] = {}
+        for node, mesh in self.meshes.items():
+            shown.setdefault(mesh, []).append(node)
+        return shown
 
     def bind(self, item: Json, by_node: bool) -> Bind:
         """A VRM's bind: by node and 0..1 in version 1.0, by mesh and 0..100 in version 0.x."""
@@ -171,12 +169,12 @@ class Scene:
         total = 0
         for index, mesh in self.meshes.items():
             for primitive in self.glb.objects_of(self.glb.item("meshes", mesh), "primitives"):
-                patch = self._patch(index, mesh, primitive)
+                patch = self._patch(index, mesh, primitive, MAX_VERTICES - total)
                 if patch is not None:
                     total += len(patch.vertices)
                     found.append(patch)
-                if total > MAX_VERTICES:
-                    raise BadFile(f"{self.glb.name}: more than {MAX_VERTICES} vertices; simplify the avatar")
+                if len(found) > MAX_PATCHES:
+                    raise BadFile(f"{self.glb.name}: more than {MAX_PATCHES} parts; join the avatar's meshes")
         return found
 
     def deltas(self, patch: Patch, target: int) -> Float:
@@ -184,7 +182,7 @@ class Scene:
         targets = self.glb.objects_of(patch.primitive, "targets")
         if target >= len(targets) or "POSITION" not in targets[target]:
             return np.zeros_like(patch.vertices)
-        deltas = self._attribute(targets[target], "POSITION", len(patch.vertices), (3,))
+        deltas = self.glb.attribute(targets[target], "POSITION", len(patch.vertices), (3,))
         return np.einsum("vij,vj->vi", patch.linear, deltas)
 
     def _find_parents(self) -> list[int | None]:
@@ -221,7 +219,7 @@ class Scene:
             waiting.extend(children.get(order[-1], [])[::-1])
         return order
 
-    def _patch(self, node: int, mesh: int, primitive: Json) -> Patch | None:
+    def _patch(self, node: int, mesh: int, primitive: Json, room: int) -> Patch | None:
         attributes = mapping(primitive.get("attributes", {}), "attributes", self.glb.name)
         if "POSITION" not in attributes or primitive.get("mode", 4) not in (4, 5, 6):
             return None
@@ -229,22 +227,19 @@ class Scene:
         count = len(points)
         if not count or points.shape[1] != 3:
             return None
+        if count > room:
+            raise BadFile(f"{self.glb.name}: more than {MAX_VERTICES} vertices; simplify the avatar")
         faces = self._faces(primitive, count)
         linear, offset, bones, weights = self._placement(node, attributes, count)
         vertices = np.einsum("vij,vj->vi", linear, points) + offset
         normals = np.zeros((count, 3))
         if "NORMAL" in attributes:
-            normals = np.einsum("vij,vj->vi", linear, self._attribute(attributes, "NORMAL", count, (3,)))
-        material, colors, opacity, cutoff, notes = self._look(primitive, attributes, faces, count)
-        patch = Patch(node, mesh, primitive, vertices, normals, faces, linear, bones, weights, colors, material, notes)
-        patch.faces = faces[opacity >= cutoff]
-        return patch
-
-    def _attribute(self, owner: Json, key: str, count: int, widths: tuple[int, ...]) -> Float:
-        values = self.glb.accessor(owner[key]).astype(np.float64)
-        if values.shape[0] != count or values.shape[1] not in widths:
-            raise BadFile(f"{self.glb.name}: {key} has shape {values.shape} on a primitive of {count} vertices")
-        return values
+            normals = np.einsum("vij,vj->vi", linear, self.glb.attribute(attributes, "NORMAL", count, (3,)))
+        if np.linalg.det(linear[0]) < 0:
+            # What is mirrored turns its faces inside out.
+            faces = faces[:, ::-1]
+        look = surface.look(self._textures, primitive, faces, count)
+        return Patch(node, mesh, primitive, vertices, normals, faces[look.there], linear, bones, weights, look)
 
     def _faces(self, primitive: Json, count: int) -> Int:
         corners = np.arange(count)
@@ -286,8 +281,8 @@ class Scene:
         weights: list[Float] = []
         for number_ in range(4):
             if f"JOINTS_{number_}" in attributes and f"WEIGHTS_{number_}" in attributes:
-                bones.append(self._attribute(attributes, f"JOINTS_{number_}", count, (4,)))
-                weights.append(self._attribute(attributes, f"WEIGHTS_{number_}", count, (4,)))
+                bones.append(self.glb.attribute(attributes, f"JOINTS_{number_}", count, (4,)))
+                weights.append(self.glb.attribute(attributes, f"WEIGHTS_{number_}", count, (4,)))
         bone = np.concatenate(bones, axis=1).astype(np.int64)
         weight = np.maximum(np.concatenate(weights, axis=1), 0)
         bone[weight == 0] = 0
@@ -310,57 +305,6 @@ class Scene:
             inverse = stored[: len(joints)].reshape(-1, 4, 4).transpose(0, 2, 1)
         return np.stack([self.world[joint] for joint in joints]) @ inverse
 
-    def _look(
-        self, primitive: Json, attributes: Json, faces: Int, count: int
-    ) -> tuple[Material, Float, Float, float, list[str]]:
-        """Material, vertex colours (V, 3), faces' opacity (F,), the opacity below which a face is not there, notes."""
-        item = self.glb.item("materials", primitive["material"]) if "material" in primitive else {}
-        surface = mapping(item.get("pbrMetallicRoughness", {}), "a material", self.glb.name)
-        factor = floats(surface.get("baseColorFactor", [1, 1, 1, 1]), 4, "baseColorFactor", self.glb.name)
-        rgba = np.ones((count, 4))
-        notes: list[str] = []
-        at_faces = np.ones(len(faces))
-        if isinstance(surface.get("baseColorTexture"), dict):
-            try:
-                pixels, uv = self._texture(cast(Json, surface["baseColorTexture"]), attributes, count)
-                rgba = _sample(pixels, uv)
-                at_faces = _opacity(pixels, uv, faces)
-            except (BadFile, OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
-                notes.append(f"a texture of {item.get('name', 'a material')!r} is left out: {error}")
-        if "COLOR_0" in attributes:
-            tint = self._attribute(attributes, "COLOR_0", count, (3, 4))
-            rgba[:, : tint.shape[1]] *= np.clip(tint, 0, 1)
-        mode = item.get("alphaMode", "OPAQUE")
-        cutoff = item.get("alphaCutoff", 0.5) if mode == "MASK" else 0.35 if mode == "BLEND" else -1.0
-        cutoff = float(floats([cutoff], 1, "alphaCutoff", self.glb.name)[0])
-        return _material(item, surface, factor[:3], self.glb.name), rgba[:, :3], at_faces * factor[3], cutoff, notes
-
-    def _texture(self, info: Json, attributes: Json, count: int) -> tuple[Float, Float]:
-        """The pixels (H, W, 4), linear, and the vertices' places in them (V, 2)."""
-        from PIL import Image
-
-        channel = f"TEXCOORD_{number(info.get('texCoord', 0), 16, 'texCoord', self.glb.name)}"
-        if channel not in attributes:
-            raise BadFile(f"{self.glb.name}: the mesh has no {channel}")
-        uv = self._attribute(attributes, channel, count, (2,))
-        extensions = mapping(info.get("extensions", {}), "extensions", self.glb.name)
-        if isinstance(extensions.get("KHR_texture_transform"), dict):
-            moved = cast(Json, extensions["KHR_texture_transform"])
-            scale = floats(moved.get("scale", [1, 1]), 2, "a texture's scale", self.glb.name)
-            uv = uv * scale + floats(moved.get("offset", [0, 0]), 2, "a texture's offset", self.glb.name)
-        texture = self.glb.item("textures", info.get("index"))
-        image = self.glb.item("images", texture.get("source"))
-        data, _ = self.glb.view(image.get("bufferView"))
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise BadFile(f"{self.glb.name}: a texture of {picture.width}×{picture.height} pixels is too large")
-            picture.draft("RGB", (TEXTURE, TEXTURE))
-            picture = picture.convert("RGBA")
-            picture.thumbnail((TEXTURE, TEXTURE), Image.Resampling.BOX)
-            pixels = np.asarray(picture, np.float64) / 255
-        pixels[..., :3] = _to_linear(pixels[..., :3])
-        return pixels, uv
-
 
 def nearest_rotation(matrix: Float) -> Float:
     """The rotation (3, 3) nearest to a linear map (3, 3)."""
@@ -382,45 +326,3 @@ def _local(node: Json, name: str) -> Float:
     local[:3, :3] = rotation.quat_to_matrix(quat / length) * scale
     local[:3, 3] = floats(node.get("translation", [0, 0, 0]), 3, "a node's translation", name)
     return local
-
-
-def _material(item: Json, surface: Json, color: Float, name: str) -> Material:
-    title = str(item.get("name", "material"))
-    extensions = mapping(item.get("extensions", {}), "extensions", name)
-    # Toon and unlit surfaces have no highlight; what is called skin is soft.
-    flat = any(key in extensions for key in ("KHR_materials_unlit", "VRMC_materials_mtoon")) or "VRM" in title
-    skin = any(word in title.lower() for word in ("skin", "face", "head", "body"))
-    rough = 1.0 if flat else float(floats([surface.get("roughnessFactor", 1.0)], 1, "roughness", name)[0])
-    red, green, blue = (float(part) for part in np.clip(color, 0, 1))
-    return Material(
-        title,
-        (red, green, blue),
-        roughness=min(max(rough, 0.05), 1.0),
-        specular=0.2 if flat else 1.0,
-        subsurface=0.4 if skin else 0.0,
-    )
-
-
-def _to_linear(srgb: Float) -> Float:
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def _sample(pixels: Float, uv: Float) -> Float:
-    """Bilinear samples (N, 4) of a repeating texture at `uv` (N, 2)."""
-    height, width = pixels.shape[:2]
-    x = np.mod(uv[:, 0], 1) * width - 0.5
-    y = np.mod(uv[:, 1], 1) * height - 0.5
-    left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
-    right_share, low_share = (x - left)[:, None], (y - top)[:, None]
-    columns, rows = (left % width, (left + 1) % width), (top % height, (top + 1) % height)
-    upper = pixels[rows[0], columns[0]] * (1 - right_share) + pixels[rows[0], columns[1]] * right_share
-    lower = pixels[rows[1], columns[0]] * (1 - right_share) + pixels[rows[1], columns[1]] * right_share
-    return upper * (1 - low_share) + lower * low_share
-
-
-def _opacity(pixels: Float, uv: Float, faces: Int) -> Float:
-    """The mean alpha of each face (F,), from seven points of it."""
-    corners = uv[faces]
-    middles = (corners + np.roll(corners, 1, axis=1)) / 2
-    points = np.concatenate([corners, middles, corners.mean(axis=1, keepdims=True)], axis=1)
-    return _sample(pixels, points.reshape(-1, 2))[:, 3].reshape(len(faces), -1).mean(axis=1)

@@ -9,9 +9,12 @@ from artalk.rigs.head.build import HeadData, build
 
 __all__ = ["HeadData", "build", "head", "parts"]
 
+FOCUS = ((-0.08, -0.142, -0.1), (0.08, 0.128, 0.12))
+"""What a portrait frames, in metres: the head, and enough of the shirt to stand on."""
+
 
 @cache
 def head() -> BlendshapeRig:
     """The built-in head as a rig, built once in a process (well under a second)."""
     data = build()
-    return BlendshapeRig(data.mesh, ARKIT_SHAPES, data.shapes, data.joints, data.skin, data.landmarks)
+    return BlendshapeRig(data.mesh, ARKIT_SHAPES, data.shapes, data.joints, data.skin, data.landmarks, FOCUS)

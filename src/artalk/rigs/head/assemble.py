@@ -13,29 +13,26 @@ def parts() -> tuple[list[Part], skin.Skin, Ints]:
     """All pieces, the full skin, and which of its vertices are kept in the first piece."""
     full = skin.build()
     body, used = _skin(full)
-    covers = _hair(full)
-    over = np.concatenate([cover.points for cover in covers])
-    body.colors = paint.contact_shadow(body.points, body.colors, over)
-    return [body, *_eyes(), *_strips(full), *_ears(), *covers, *_mouth(), _shirt()], full, used
+    cover = _hair(full)
+    body.colors = paint.contact_shadow(body.points, body.colors, cover.points)
+    return [body, *_eyes(), *_strips(full), *_ears(), cover, *_mouth(), _shirt()], full, used
 
 
 def _one(name: str, faces: Ints) -> Ints:
     return np.full(len(faces), NUMBER[name])
 
 
-def _under_hair(full: skin.Skin) -> NDArray[np.bool_]:
-    row, column = full.row, full.column
-    covered = (row > 17.5) | (row < 0.55)
-    for columns, rows in ((5.2, 16.6), (7.2, 14.6), (8.4, 12.8), (9.6, 8.5), (10.6, 5.4)):
-        covered |= (column > columns) & (row > rows)
-    return covered & (full.mouth_ring < 0.5) & (full.eye_ring > 6.5)
+def _hidden(full: skin.Skin) -> NDArray[np.bool_]:
+    """(N,) skin well under the hair, and the lowest ring under the shirt."""
+    face = (full.mouth_ring > 0.5) | (full.eye_ring < 6.5)
+    return (hair.covered(full.points, 4.0) | (full.row < 0.8)) & ~face
 
 
 def _skin(full: skin.Skin) -> tuple[Part, Ints]:
     """The visible skin: not what hair and shirt cover, nor what lies behind the lids."""
-    hidden = _under_hair(full)
+    hidden = _hidden(full)
     quads = full.quads[~hidden[full.quads].all(1)]
-    quads = quads[full.eye_ring[quads].mean(1) > 0.5]
+    quads = quads[full.eye_ring[quads].mean(1) > 0.9]
     used = np.unique(quads)
     place = np.full(len(full.points), -1)
     place[used] = np.arange(len(used))
@@ -59,7 +56,8 @@ def _eyes() -> list[Part]:
 
 def _strips(full: skin.Skin) -> list[Part]:
     found: list[Part] = []
-    for name, material, make in (("brow", "brows", strips.brow), ("lashes", "lashes", strips.lashes)):
+    kinds = (("brow", "brows", strips.brow), ("lashes", "lashes", strips.lashes), ("caruncle", "caruncle", eyes.corner))
+    for name, material, make in kinds:
         points, faces, colors, rides = make(full)
         left = Part(name, points, faces, _one(material, faces), colors, np.arange(len(points)), rides=rides)
         found += pair(left, full.mirror)
@@ -71,22 +69,19 @@ def _ears() -> list[Part]:
     return pair(Part("ear", points, faces, _one("skin", faces), colors, np.arange(len(points))))
 
 
-def _hair(full: skin.Skin) -> list[Part]:
+def _hair(full: skin.Skin) -> Part:
     """The hair, fitted to the bare skull."""
     bare = (full.points[:, 1] > -95) & (full.mouth_ring < 0.5) & (full.eye_ring > 6.5)
-    skull = full.points[bare][::2]
-    points, faces, colors, mirror = welded(*hair.hair(skull))
-    shell = Part("hair", points, faces, _one("hair", faces), colors, mirror)
-    points, faces, colors = hair.locks(skull)
-    return [shell, *pair(Part("locks", points, faces, _one("hair", faces), colors, np.arange(len(points))))]
+    points, faces, colors, mirror = welded(*hair.hair(full.points[bare][::2]))
+    return Part("hair", points, faces, _one("hair", faces), colors, mirror)
 
 
 def _teeth(upper: bool) -> Part:
-    points, faces, tooth = mouth.teeth(upper)
+    points, faces, tooth, shade = mouth.teeth(upper)
     points = shortened(points)
-    material = np.where(tooth[faces].mean(1) > 0.5, NUMBER["teeth"], NUMBER["gums"])
+    material = np.where(tooth[faces].mean(1) > 0.9, NUMBER["teeth"], NUMBER["gums"])
     # The mouth is dark towards the throat.
-    light = 0.2 + 0.8 * np.clip((points[:, 2:3] - 62) / 34, 0, 1) ** 0.7
+    light = shade[:, None] * (0.2 + 0.8 * np.clip((points[:, 2:3] - 60) / 32, 0, 1) ** 0.7)
     name = "upperTeeth" if upper else "lowerTeeth"
     return Part(name, points, faces, material, np.repeat(light, 3, 1), mirror_by_place(points))
 
@@ -101,5 +96,3 @@ def _mouth() -> list[Part]:
 def _shirt() -> Part:
     points, faces, colors = shirt.shirt()
     return Part("shirt", points, faces, _one("shirt", faces), colors, mirror_by_place(points), joint="neck")
-
-

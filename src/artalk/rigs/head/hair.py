@@ -1,104 +1,115 @@
-"""Short hair: a shell round the skull, combed into clumps, with a broken hairline."""
+"""Short hair, swept back from the forehead: a shell round the skull whose surface is combed into locks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from artalk.rigs.head.part import Floats, Ints, sheet
+
 CENTRE = np.array([0.0, 26.0, -6.0])
-AROUND = 47   # half turn, front midline to back midline
-UP = 14
+ACROSS = 68
+"""Lines of the half shell, front midline to back midline; each runs from the hairline to the crown."""
+ALONG = 15
+CROWN = np.radians(62.0)
+"""Elevation of the whorl, at the back of the head."""
+
+# The hairline, as azimuth and elevation (degrees) seen from the centre: forehead, temple, sideburn, ear, nape.
+HAIRLINE = np.array(
+    [
+        [0, 19.4], [10, 20.8], [20, 23.3], [29, 24.6], [37, 22.4], [44, 17.2], [50, 11.0], [55, 4.5], [60, -4.0],
+        [65, -13.0], [70, -18.5], [76, -18.0], [82, -12.0], [90, -5.5], [99, -6.5], [107, -13.0], [114, -24.0],
+        [122, -33.0], [135, -39.0], [155, -43.5], [180, -45.0],
+    ]
+)  # fmt: skip
+
+
+def hair(skull: Floats) -> tuple[Floats, Ints, Floats]:
+    """Half of the shell (x >= 0): points (N, 3) mm, triangles (F, 3), colours (N, 3); midline points have x = 0.
+
+    `skull` are skin points of the head above the neck (N, 3), whose form the hair follows.
+    """
+    line = np.linspace(0, 1, ACROSS)
+    v = np.linspace(0, 1, ALONG) ** 1.3
+    azimuth = np.radians(np.interp(line, [0, 0.4, 0.68, 1], [0, 48, 106, 180]))
+    ridge, fine = _locks(line[:, None], v[None])
+    front = np.exp(-((azimuth / 0.8) ** 4))
+    broken = (0.8 + 1.6 * front) * ridge[:, 0]
+    start = _direction(azimuth, np.radians(_smooth_hairline(np.degrees(azimuth)) - broken))
+    direction = _between(start, np.array([0.0, np.sin(CROWN), -np.cos(CROWN)]), v)
+    fade = np.clip((1 - v) / 0.3, 0, 1) * np.clip(v / 0.1, 0.35, 1)
+    deep = 2.2 + 2.2 * front[:, None] * np.exp(-(((v - 0.2) / 0.3) ** 2))
+    thick = _volume(azimuth[:, None], v[None]) + fade * (deep * ridge + 0.6 * fine)
+    thick[:, 0] = -2.0
+    points = CENTRE + direction * (_distance(direction, skull) + thick)[..., None]
+    points[[0, -1], :, 0] = 0.0
+    points[:, -1] = points[:, -1].mean(0) * [0, 1, 1]
+    faces = sheet(ACROSS, ALONG)[:, ::-1]
+    at_crown = (faces % ALONG == ALONG - 1).sum(1) > 1
+    return points.reshape(-1, 3), faces[~at_crown], _shade(ridge, fine, v).reshape(-1, 3)
 
 
 def _direction(azimuth: Floats, elevation: Floats) -> Floats:
-    return np.stack([np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)], -1)
+    flat = np.cos(elevation)
+    return np.stack([np.sin(azimuth) * flat, np.sin(elevation), np.cos(azimuth) * flat], -1)
 
 
-def _skull(direction: Floats, skin: Floats) -> Floats:
-    """Distance from the centre to the skin along unit `direction` (..., 3), smoothed over the neighbourhood."""
-    away = skin - CENTRE
+def covered(points: Floats, margin: float) -> NDArray[np.bool_]:
+    """(N,) which points lie under the hair, more than `margin` degrees inside the hairline."""
+    away = points - CENTRE
+    azimuth = np.degrees(np.arctan2(np.abs(away[:, 0]), away[:, 2]))
+    elevation = np.degrees(np.arctan2(away[:, 1], np.hypot(away[:, 0], away[:, 2])))
+    return elevation > _smooth_hairline(azimuth) + margin
+
+
+def _smooth_hairline(degrees: Floats) -> Floats:
+    fine = np.linspace(0, 180, 361)
+    height = np.interp(fine, HAIRLINE[:, 0], HAIRLINE[:, 1])
+    window: Floats = np.hanning(17)
+    padded = np.concatenate([height[8:0:-1], height, height[-2:-10:-1]])
+    smooth: Floats = np.lib.stride_tricks.sliding_window_view(padded, 17) @ (window / window.sum())
+    height = np.interp(degrees, fine, smooth)
+    return height
+
+
+def _between(start: Floats, end: Floats, share: Floats) -> Floats:
+    """Great circles from unit `start` (A, 3) to unit `end` (3,) at `share` (B,): (A, B, 3)."""
+    angle = np.arccos(np.clip(start @ end, -1, 1))[:, None]
+    a: Floats = np.sin((1 - share) * angle) / np.sin(angle)
+    b: Floats = np.sin(share * angle) / np.sin(angle)
+    return a[..., None] * start[:, None] + b[..., None] * end
+
+
+def _distance(direction: Floats, skull: Floats) -> Floats:
+    """Distance from the centre to the skull along unit `direction` (..., 3), smoothed over the neighbourhood."""
+    away = skull - CENTRE
     distance = np.linalg.norm(away, axis=1)
-    unit = away / distance[:, None]
-    close = np.exp((direction.reshape(-1, 3) @ unit.T - 1) / 0.0035)
+    close = np.exp((direction.reshape(-1, 3) @ (away / distance[:, None]).T - 1) / 0.0035)
     return ((close @ distance) / close.sum(1)).reshape(direction.shape[:-1])
 
 
-def hair(skin: Floats) -> tuple[Floats, NDArray[np.int64], Floats]:
-    """Half of the shell (x >= 0): points (N, 3) mm, triangles (F, 3), colours (N, 3); midline points have x = 0.
-
-    `skin` are skin points of the head above the neck (N, 3), whose form the hair follows.
-    """
-    azimuth = np.radians(np.interp(np.linspace(0, 1, AROUND), [0, 0.2, 0.62, 1], [0, 36, 108, 180]))
-    degrees = np.degrees(azimuth)
-    # hairline elevation round the head: fringe, temple, sideburn, over the ear, nape
-    line = np.radians(np.interp(degrees, [0, 14, 28, 42, 54, 63, 70, 78, 88, 100, 112, 122, 135, 155, 180],
-                                [33, 34, 34.5, 31, 20, 3, -13, -17, -12, -10, -16, -29, -36, -39, -40]))
-    v = np.linspace(0, 1, UP) ** 1.15
-    clumps = 15
-    # clumps lean backwards as they rise and are of uneven width
-    az = azimuth[:, None] + 0 * v
-    el = line[:, None] + (np.pi / 2 - line[:, None]) * v
-    lean = (az + 0.5 * v * np.sin(az)) * clumps / np.pi
-    lean = lean + 0.35 * np.sin(1.7 * lean + 0.8) + 0.2 * np.sin(0.9 * lean)
-    ridge = np.sqrt(np.cos(np.pi * lean) ** 2 + 0.01)          # round locks with sharp valleys
-    fine = np.abs(np.cos(np.pi * lean * 3 + 0.6))
-    tip = np.radians(2.6) * (ridge[:, :1] - 0.55) * np.interp(degrees, [0, 50, 70, 180], [0.8, 0.2, 0.1, 0.05])[:, None]
-    el = el - tip * np.clip(1 - v / 0.35, 0, 1)
-    direction = _direction(az, el)
-    skull = _skull(direction, skin)
-    top = np.clip(np.sin(el), 0, 1)
-    front = np.exp(-((az / 0.95) ** 2))
-    back = np.clip(-np.cos(az), 0, 1)
-    full = 5.5 + 6.0 * top - 1.5 * front * np.exp(-(((v - 0.18) / 0.28) ** 2)) + 1.5 * back + 2.0 * np.sin(az)
-    taper = 1 - np.exp(-v / (0.055 + 0.2 * back))
-    pole = 1 - v**6
-    thick = full * taper + (1.9 * ridge * (0.35 + taper) + 0.55 * fine * taper) * pole + np.where(v < 0.001, -2.5, 1.8)
-    points = CENTRE + direction * (skull + thick)[..., None]
-    points[0, :, 0] = 0.0
-    points[-1, :, 0] = 0.0
-    points[:, -1, 0] = 0.0
-    points[:, -1] = points[:, -1].mean(0)
-    shade = (0.62 + 0.42 * ridge + 0.12 * fine) * (0.62 + 0.38 * taper)
-    colors = np.repeat(shade[..., None], 3, axis=2)
-    faces = []
-    for i in range(AROUND - 1):
-        for j in range(UP - 1):
-            a, b, c, d = i * UP + j, (i + 1) * UP + j, (i + 1) * UP + j + 1, i * UP + j + 1
-            faces.append([a, b, c])
-            if j < UP - 2:
-                faces.append([a, c, d])
-    return points.reshape(-1, 3), np.array(faces), colors.reshape(-1, 3)
+def _locks(line: Floats, v: Floats) -> tuple[Floats, Floats]:
+    """Rounded locks with narrow valleys, -0.5 to 0.5, and the strands in them; the locks sway on their way back."""
+    sway = 0.03 * np.sin(2.6 * v - 0.2) * np.sin(np.pi * line)
+    phase = 13.0 * (line + sway)
+    phase = phase + 0.24 * np.sin(1.9 * phase + 0.6) + 0.2 * np.sin(0.83 * phase)
+    wave = np.abs(np.cos(np.pi * phase))
+    strand = np.sin(2.4 * np.arange(len(line))) * np.sin(1.1 * np.arange(len(line)) + 0.4)
+    return np.sqrt(wave + 0.02) - 0.65, strand[:, None] + 0 * v
 
 
-# Curtain locks, front to back: start elevation, bend (azimuth, elevation), end (azimuth, elevation), degrees; width mm
-LOCKS = [
-    ((0.5, 39), (16, 45), (40, 7), 17), ((0.5, 44), (24, 49), (49, 1), 16), ((0.5, 51), (32, 54), (57, -6), 17), ((0.5, 58), (43, 58), (64, -13), 18),
-    ((0.5, 65), (53, 62), (71, -17), 18), ((2, 73), (64, 64), (78, -14), 18), ((2, 80), (84, 66), (94, 6), 19),
-]
-STATIONS = 10
+def _volume(azimuth: Floats, v: Floats) -> Floats:
+    """Thickness over the skull in mm: full over the forehead and on top, close at the sides and the nape."""
+    front = np.exp(-((azimuth / 0.72) ** 4))
+    back = np.clip(-np.cos(azimuth), 0, 1)
+    side = 1 - front - back * (1 - front)
+    rise = 1 - np.exp(-v / (0.045 * front + 0.10 * side + 0.34 * back + 0.01))
+    quiff = front * 7.5 * np.exp(-(((v - 0.16) / 0.22) ** 2))
+    top = 12.0 * front + (7.0 + 5.5 * v) * side + (9.0 + 3.0 * v) * back
+    crown = 11.5
+    blend = np.clip(v, 0, 1) ** 3
+    return 1.0 + rise * (top * (1 - blend) + crown * blend) + quiff * rise
 
 
-def locks(skin: Floats) -> tuple[Floats, NDArray[np.int64], Floats]:
-    """Left curtain locks that fall from the middle parting: points (N, 3) mm, triangles, colours."""
-    t = np.linspace(0, 1, STATIONS)
-    points, faces, shade = [], [], []
-    for number, (start, bend, end, width) in enumerate(LOCKS):
-        az, el = (np.radians((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c) for a, b, c in zip(start, bend, end, strict=True))
-        direction = _direction(az, el)
-        lift = np.interp(t, [0, 0.2, 0.55, 0.85, 1], [11.5, 18.5, 17.0, 9.5, 3.0]) + 0.9 * (number % 2)
-        path = CENTRE + direction * (_skull(direction, skin) + lift)[:, None]
-        along = np.gradient(path, axis=0)
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
-        side = np.cross(direction, along)
-        side /= np.linalg.norm(side, axis=1, keepdims=True)
-        half = 0.5 * width * np.interp(t, [0, 0.15, 0.5, 0.8, 1], [0.8, 1.0, 1.05, 0.8, 0.06])
-        first = sum(len(p) for p in points)
-        section = [(-1.0, -3.5), (-0.62, 0.9), (0.0, 1.9), (0.62, 0.9), (1.0, -3.5)]
-        for a, h in section:
-            tall = h * np.interp(t, [0, 0.7, 1], [1.0, 1.0, 0.3])
-            points.append(path + side * (a * half)[:, None] + direction * tall[:, None])
-            shade.append(np.repeat((np.interp(h, [-3.5, 0.9, 1.9], [0.55, 0.92, 1.12]) * np.interp(t, [0, 0.2, 1], [0.7, 1, 0.85]))[:, None], 3, 1))
-        for s in range(4):
-            for k in range(STATIONS - 1):
-                a, b = first + s * STATIONS + k, first + (s + 1) * STATIONS + k
-                faces += [[a, b + 1, b], [a, a + 1, b + 1]]
-    return np.concatenate(points), np.array(faces), np.concatenate(shade)
+def _shade(ridge: Floats, fine: Floats, v: Floats) -> Floats:
+    root = 0.55 + 0.45 * np.clip(v / 0.16, 0, 1)
+    light = (0.95 + 0.95 * ridge + 0.26 * fine) * root
+    return np.repeat(light[..., None], 3, axis=2)

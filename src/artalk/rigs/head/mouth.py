@@ -1,77 +1,75 @@
 """Teeth with gums, and the tongue."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-HALF = np.array([4.3, 3.4, 3.9, 3.6, 3.5, 4.6, 4.4])   # half widths of the teeth from the middle outwards, mm
-PER_TOOTH = 3
+from artalk.rigs.head.part import Floats, Ints, sheet
+
+WIDTH = np.array([8.4, 6.8, 7.6, 7.0, 6.8, 9.2, 8.8])
+"""Widths of the upper teeth from the middle outwards, mm."""
+LOWER = 0.86
+"""Size of the lower teeth to the upper ones."""
+UPPER_LENGTH = [9.8, 9.1, 9.7, 8.8, 8.2, 7.6, 7.2]
+LOWER_LENGTH = [8.2, 8.3, 8.9, 8.3, 7.8, 7.4, 7.0]
+INSIDE = np.array([0.0, 0.11, 0.89])
+"""Where the columns stand in the width of a tooth: the gap, then the two shoulders of its flat front."""
+
+# Rows from the gum over the front to the back of a tooth: distance along it (mm above its neck, then in tooth
+# lengths), outwards offset (mm), 1 where it is tooth, openness to the light.
+PROFILE = (
+    (-6.5, -0.8, 0, 0.55), (-1.2, 0.9, 0, 0.75), (0.0, 0.35, 1, 0.72), (0.3, 0.95, 1, 0.93), (0.72, 0.8, 1, 1.0),
+    (0.96, 0.2, 1, 1.0), (1.0, -1.2, 1, 0.85), (0.3, -4.0, 1, 0.3),
+)  # fmt: skip
 
 
-def _sheet(rows: int, columns: int) -> Ints:
-    faces = []
-    for r in range(rows - 1):
-        for k in range(columns - 1):
-            a, b, c, d = r * columns + k, r * columns + k + 1, (r + 1) * columns + k + 1, (r + 1) * columns + k
-            faces += [[a, d, c], [a, c, b]]
-    return np.array(faces)
-
-
-def teeth(upper: bool) -> tuple[Floats, Ints, Floats]:
-    """One arch: (N, 3) mm, triangles, and (N,) 0 for gum to 1 for tooth."""
-    width = 2 * HALF * (1.0 if upper else 0.86)
-    edges = np.concatenate([[0], np.cumsum(width)])
-    half = np.concatenate([edges[i] + width[i] * np.arange(PER_TOOTH) / PER_TOOTH for i in range(len(width))] + [edges[-1:]])
-    s = np.concatenate([-half[:0:-1], half])
-    inside = np.concatenate([np.tile(np.arange(PER_TOOTH) / PER_TOOTH, len(width)), [1.0]])
-    inside = np.concatenate([inside[:0:-1], inside])
-    number = np.concatenate([np.repeat(np.arange(len(width)), PER_TOOTH), [len(width) - 1]])
-    number = np.concatenate([number[:0:-1], number])
-    belly = np.sqrt(np.clip(1 - (2 * inside - 1) ** 4, 0, 1))
-    a = s / 31.0 if upper else s / 29.0
-    arch_x, arch_z = (25.0, 33.0) if upper else (22.4, 29.6)
-    back = 61.0
-    normal = np.stack([np.sin(a) * arch_z, 0 * a, np.cos(a) * arch_x], 1)
+def teeth(upper: bool) -> tuple[Floats, Ints, Floats, Floats]:
+    """One arch: (N, 3) mm, triangles, (N,) 0 for gum to 1 for tooth, (N,) shade."""
+    along_arch, gap, number = _columns(1.0 if upper else LOWER)
+    angle = along_arch / (31.0 if upper else 29.0)
+    wide, deep = (25.0, 33.0) if upper else (22.4, 29.6)
+    normal = np.stack([np.sin(angle) * deep, 0 * angle, np.cos(angle) * wide], 1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    base = np.stack([arch_x * np.sin(a), 0 * a, back + arch_z * np.cos(a)], 1)
-    length = np.interp(number, range(7), [9.6, 8.6, 9.4, 8.2, 7.6, 7.0, 6.6] if upper else [8, 8.2, 9, 8.2, 7.4, 7, 6.6])
-    way = -1.0 if upper else 1.0
-    gum = -61.6 if upper else -78.2
-    # profile rows: distance along the tooth, outward offset, how much is tooth
-    profile = [(-8.0, -1.0, 0), (-3.0, 1.0, 0), (-0.4, 1.0, 0), (0.0, 0.2, 1), (0.35, 0.9, 1), (0.75, 0.8, 1), (0.97, 0.2, 1),
-               (1.0, -1.2, 1), (0.3, -4.2, 1)]
-    points, tooth = [], []
-    for along, out, is_tooth in profile:
-        scallop = 1.1 * (1 - belly)
-        inner = along >= 0.0
-        y = gum + way * (along * length * (1 - 0.07 * (1 - belly)) if inner else along) + (way * scallop if -0.5 < along < 0.1 else 0)
-        valley = (1.2 * (1 - belly)) if is_tooth and out > -2 else 0.35 * (1 - belly)
-        points.append(base + normal * (out - valley)[:, None] + np.stack([0 * a, y + 0 * a, 0 * a], 1))
-        tooth.append(np.full(len(s), float(is_tooth)))
-    faces = _sheet(len(profile), len(s))
-    return np.concatenate(points), faces if upper else faces[:, ::-1], np.concatenate(tooth)
+    base = np.stack([wide * np.sin(angle), 0 * angle, 61.0 + deep * np.cos(angle)], 1)
+    length = np.interp(number, np.arange(7), UPPER_LENGTH if upper else LOWER_LENGTH)
+    way, neck = (-1.0, -61.6) if upper else (1.0, -77.8)
+    points: list[Floats] = []
+    shade: list[Floats] = []
+    for along, out, is_tooth, light in PROFILE:
+        step = along * length * (1 - 0.04 * gap) if along >= 0 else along + 0 * gap
+        scallop = (1.0 if is_tooth and along == 0 else 0.4 if along > -2 and not is_tooth else 0.0) * gap
+        height = neck + way * (step + scallop)
+        offset = out - (0.4 if is_tooth and out > -2 else 0.2) * gap
+        points.append(base + normal * offset[:, None] + height[:, None] * [0.0, 1.0, 0.0])
+        shade.append(light * (1 - (0.24 if is_tooth else 0.1) * gap))
+    faces = sheet(len(PROFILE), len(angle))
+    kind = np.repeat([float(row[2]) for row in PROFILE], len(angle))
+    return np.concatenate(points), faces[:, ::-1] if upper else faces, kind, np.concatenate(shade)
+
+
+def _columns(size: float) -> tuple[Floats, Floats, Floats]:
+    """Along the whole arch: distance from the middle (mm), 1 at gaps between teeth, and the tooth's number."""
+    width = size * WIDTH
+    start = np.concatenate([[0], np.cumsum(width)])
+    half = np.concatenate([(start[:-1, None] + width[:, None] * INSIDE).reshape(-1), start[-1:]])
+    gap = np.concatenate([np.tile(INSIDE == 0, len(width)).astype(float), [1.0]])
+    number = np.concatenate([np.repeat(np.arange(len(width)), len(INSIDE)), [len(width) - 1]]).astype(float)
+    return (
+        np.concatenate([-half[:0:-1], half]),
+        np.concatenate([gap[:0:-1], gap]),
+        np.concatenate([number[:0:-1], number]),
+    )
 
 
 def tongue() -> tuple[Floats, Ints, Floats]:
-    """(N, 3) mm, triangles, colours that multiply the tongue's."""
+    """(N, 3) mm, triangles, colours that multiply the tongue's: at rest, its back arched, its tip behind the teeth."""
     rows, around = 11, 16
-    points, shade = [], []
-    for i in range(rows):
-        t = i / (rows - 1)
-        z = 36 + 51 * np.sin(t * np.pi / 2)
-        width = 19.0 * np.sqrt(max(1 - (max(t - 0.35, 0) / 0.65) ** 3.2, 0)) + 0.05
-        tall = 5.2 * np.sqrt(max(1 - t**6, 0)) + 0.05
-        middle = -80.5 + 2.5 * t - 3.0 * (1 - t) ** 2
-        phi = 2 * np.pi * np.arange(around) / around
-        x = width * np.cos(phi)
-        groove = -1.3 * np.exp(-((x / 3.5) ** 2)) * (np.sin(phi) > 0.3) * (1 - t**3)
-        points.append(np.stack([x, middle + tall * np.sin(phi) + groove, z + 0 * x], 1))
-        shade.append(np.full((around, 3), 0.45 + 0.55 * t))
-    faces = []
-    for i in range(rows - 1):
-        for k in range(around):
-            n = (k + 1) % around
-            a, b, c, d = i * around + k, i * around + n, (i + 1) * around + n, (i + 1) * around + k
-            faces += [[a, b, c], [a, c, d]]
-    return np.concatenate(points), np.array(faces), np.concatenate(shade)
+    t = np.arange(rows)[:, None] / (rows - 1)
+    phi = 2 * np.pi * np.arange(around)[None] / around
+    wide = 17.2 * np.sqrt(np.maximum(1 - (np.maximum(t - 0.3, 0) / 0.7) ** 2.6, 0)) + 0.05
+    tall = 5.2 * np.sqrt(np.maximum(1 - t**6, 0)) + 0.05
+    middle = -79.0 + 4.6 * np.sin(np.pi * np.clip(0.12 + 0.80 * t, 0, 1)) - 4.0 * (1 - t) ** 2
+    x = wide * np.cos(phi)
+    groove = -1.3 * np.exp(-((x / 3.5) ** 2)) * (np.sin(phi) > 0.3) * (1 - t**3)
+    z = 36 + 47 * np.sin(t * np.pi / 2)
+    points = np.stack([x, middle + tall * np.sin(phi) + groove, z + 0 * x], -1)
+    shade = (0.4 + 0.6 * t) * (0.8 + 0.2 * np.sin(phi)) * (1 + 0.2 * groove)
+    return points.reshape(-1, 3), sheet(rows, around, closed=True), np.repeat(shade.reshape(-1, 1), 3, axis=1)

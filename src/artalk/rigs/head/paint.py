@@ -5,6 +5,7 @@ import numpy as np
 from artalk.rigs.head.cage import shortened, step
 from artalk.rigs.head.part import Floats
 from artalk.rigs.head.skin import Skin
+from artalk.rigs.head.strips import BROW
 
 Tint = tuple[float, float, float]
 
@@ -17,6 +18,7 @@ SPOTS: list[tuple[Tint, Tint, Tint]] = [
     ((32, -13, 86), (14, 5, 9), (0.97, 0.88, 0.87)),  # under the eye
     ((7.4, -44.5, 103.5), (3.3, 3.2, 4.4), (0.16, 0.08, 0.07)),  # nostril
     ((20, -42, 92), (2.2, 6, 4), (0.85, 0.74, 0.70)),  # behind the nose wing
+    ((15, -36, 96), (4, 5, 6), (0.93, 0.86, 0.84)),  # side of the nose
     ((0, -84, 95), (15, 3.5, 8), (0.94, 0.87, 0.85)),  # fold over the chin
 ]
 
@@ -43,12 +45,14 @@ def skin_colors(skin: Skin) -> Floats:
     paint.mix(step(104, 124, -p[:, 1]) * facing_down * (p[:, 2] > -20), (0.80, 0.70, 0.68))
     _lips(paint, skin)
     _lids(paint, skin)
+    _brows(paint, skin)
     return paint.colors
 
 
 def _lips(paint: _Paint, skin: Skin) -> None:
     ring = skin.mouth_ring
-    paint.mix(step(1.6, 2.15, ring), (0.86, 0.58, 0.56))
+    paint.mix(step(1.6, 2.2, ring), (0.90, 0.68, 0.66))
+    paint.mix(step(2.2, 3.3, ring), (0.95, 0.88, 0.88))
     paint.mix(step(3.4, 4.0, ring), (0.55, 0.42, 0.42))
     paint.mix(step(4.0, 5.2, ring), (0.9, 0.6, 0.6))
     paint.mix(step(5.8, 7.0, ring), (0.12, 0.07, 0.07))
@@ -62,6 +66,14 @@ def _lids(paint: _Paint, skin: Skin) -> None:
     paint.mix(line * ~upper, (0.86, 0.62, 0.60))
     paint.mix(1 - step(0.4, 1.0, ring), (0.8, 0.5, 0.48))
     paint.mix(np.exp(-(((ring - 4.1) / 0.4) ** 2)) * (y > 3), (0.82, 0.68, 0.65))
+
+
+def _brows(paint: _Paint, skin: Skin) -> None:
+    """The roots under the brows' hairs."""
+    x, y = np.abs(skin.points[:, 0]), skin.points[:, 1]
+    off = (y - np.interp(x, BROW[:, 0], BROW[:, 1])) / (np.interp(x, BROW[:, 0], BROW[:, 2]) + 0.6)
+    inside = step(10.5, 16, x) * step(57, 50, x) * (skin.points[:, 2] > 40)
+    paint.mix(0.6 * np.exp(-(off**2)) * inside, (0.42, 0.34, 0.32))
 
 
 def contact_shadow(points: Floats, colors: Floats, over: Floats) -> Floats:

@@ -1,30 +1,37 @@
 """A round-necked shirt and the top of the shoulders."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from artalk.rigs.head.part import Floats, Ints, sheet
+
 AROUND = 32
-# x radius, z radius, z centre, y at the front, y at the back, y at the sides
-ROWS = [(53, 50, -27, -183, -160, -166), (56, 53, -27, -179, -155, -161), (60.5, 57, -27, -179.5, -155, -161),
-        (64, 60, -27, -187, -163, -168), (66, 62, -27, -189, -165, -170), (78, 68, -28, -197, -172, -178), (96, 74, -29, -208, -182, -187),
-        (118, 80, -30, -220, -195, -199), (138, 85, -30, -235, -215, -214), (150, 90, -30, -255, -245, -240), (154, 94, -30, -285, -285, -285)]
+
+# Rows from inside the collar down to the chest: half width and half depth, middle in z, heights at the front, the
+# back and the sides (mm), openness to the light.
+ROWS = np.array(
+    [
+        [52, 46.5, -24, -167, -147, -148, 0.42],
+        [55, 49, -24, -160, -139, -140.5, 0.92],
+        [58, 52, -24, -161, -140, -141.5, 1.0],
+        [61, 55, -24, -166, -145, -146, 0.9],
+        [63, 57, -24, -170.5, -149, -150, 0.62],
+        [67, 59, -24.5, -173, -151, -152, 0.92],
+        [78, 66, -26, -180, -157, -158.5, 1.0],
+        [96, 74, -29, -192, -167, -167, 1.0],
+        [120, 80, -30, -206, -180, -178, 1.0],
+        [142, 86, -30, -222, -198, -192, 1.0],
+        [155, 91, -30, -242, -229, -217, 1.0],
+        [160, 95, -30, -275, -270, -265, 1.0],
+    ]
+)
 
 
-def shirt() -> tuple[Floats, NDArray[np.int64], Floats]:
-    """(N, 3) mm, triangles, shade colours."""
-    phi = 2 * np.pi * np.arange(AROUND) / AROUND
-    points, shade = [], []
-    for row, (rx, rz, cz, front, back, side) in enumerate(ROWS):
-        c = np.cos(phi)
-        side, front, back = side + 12, front + 12, back + 8
-        y = side + (np.where(c > 0, front, back) - side) * c**2
-        points.append(np.stack([rx * np.sin(phi), y, cz + rz * c], 1))
-        shade.append(np.full((AROUND, 3), 0.45 if row == 0 else 0.8 if 1 <= row <= 3 else 0.62 if row == 4 else 1.0))
-    faces = []
-    for r in range(len(ROWS) - 1):
-        for k in range(AROUND):
-            n = (k + 1) % AROUND
-            a, b, c2, d = r * AROUND + k, r * AROUND + n, (r + 1) * AROUND + n, (r + 1) * AROUND + k
-            faces += [[a, d, c2], [a, c2, b]]
-    return np.concatenate(points), np.array(faces), np.concatenate(shade)
+def shirt() -> tuple[Floats, Ints, Floats]:
+    """Points (N, 3) mm, triangles, colours that multiply the cloth's."""
+    phi = 2 * np.pi * np.arange(AROUND)[None] / AROUND
+    wide, deep, middle, front, back, side, light = (ROWS[:, i : i + 1] for i in range(7))
+    cos = np.cos(phi)
+    y = side + (np.where(cos > 0, front, back) - side) * cos**2
+    points = np.stack([wide * np.sin(phi), y, middle + deep * cos], -1)
+    colors = np.repeat(light[..., None] + 0 * points[..., :1], 3, axis=2)
+    return points.reshape(-1, 3), sheet(len(ROWS), AROUND, closed=True)[:, ::-1], colors.reshape(-1, 3)

@@ -54,19 +54,19 @@ Point = tuple[float, float, float]
 
 # Brushes on the left half: centre, radii (mm), direction, height (mm); mirrored. Negative heights carve.
 BRUSHES: list[tuple[Point, Point, Point, float]] = [
-    ((14.2, -40.8, 98.5), (4.6, 4.8, 6.5), (0.85, 0.05, 0.5), 3.2),  # wing of the nose
+    ((14.2, -40.8, 98.5), (4.6, 4.8, 6.5), (0.85, 0.05, 0.5), 2.6),  # wing of the nose
     ((19.2, -39.5, 92), (2.8, 6.5, 6), (-0.2, 0, 1), -2.8),  # groove behind the wing
-    ((12.5, -32.2, 101), (4.5, 2.8, 7), (0.7, 0, 0.6), -1.7),  # groove above the wing
-    ((0, -37.5, 115), (7.5, 6.5, 8), (0, 0.15, 1), 1.6),  # tip
+    ((12.5, -32.2, 101), (4.5, 2.8, 7), (0.7, 0, 0.6), -1.3),  # groove above the wing
+    ((0, -37.5, 115), (8.5, 8, 9), (0, 0.1, 1), 1.7),  # tip
     ((7.4, -46.2, 103.5), (3.3, 3.0, 5.0), (-0.1, 1, -0.1), 5.2),  # nostril, pressed up
     ((0, -54, 100), (2.7, 5, 6), (0, 0, 1), -1.3),  # philtrum
     ((4.6, -54, 100), (1.8, 5.5, 6), (0, 0, 1), 0.5),  # its ridge
-    ((28.0, -67.5, 87), (4.6, 5.0, 7), (0, 0, 1), -1.0),  # dimple of the mouth corner
+    ((28.0, -67.5, 87), (4.6, 5.0, 7), (0, 0, 1), -0.7),  # dimple of the mouth corner
     ((0, -84.5, 95), (14, 4.5, 10), (0, 0, 1), -1.2),  # fold over the chin
-    ((52, -19, 73), (12, 9, 16), (0.7, 0.15, 0.7), 2.4),  # cheekbone
+    ((53, -25, 71), (13, 10, 16), (0.7, 0.1, 0.7), 2.2),  # cheekbone
     ((38, -36, 86), (13, 11, 14), (0.25, 0, 1), 1.6),  # apple of the cheek
-    ((56, -54, 52), (14, 14, 22), (0.9, 0, 0.4), -2.4),  # hollow under the cheekbone
-    ((58, -78, 12), (10, 14, 18), (1, -0.1, -0.1), 2.2),  # angle of the jaw
+    ((56, -54, 52), (14, 14, 22), (0.9, 0, 0.4), -1.4),  # hollow under the cheekbone
+    ((58, -76, 14), (14, 20, 22), (1, -0.1, -0.1), 1.3),  # angle of the jaw
     ((0, -101, 96), (13, 8, 12), (0, -0.2, 1), 3.0),  # chin
     ((27, -52, 90), (3.5, 14, 12), (0.3, 0, 1), -0.6),  # nasolabial softness
     ((20, 13, 92), (7, 6, 9), (0, -0.3, 1), -0.8),  # inner corner of the orbit

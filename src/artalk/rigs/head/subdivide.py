@@ -84,11 +84,16 @@ def level(faces: Sequence[Sequence[int]] | Ints, count: int, mirror: Ints) -> Le
     first = np.concatenate([[0], np.cumsum(uses)[:-1]])
     edge_faces[:, 0] = corner_face[order[first]]
     edge_faces[:, 1] = corner_face[order[first + np.minimum(uses - 1, 1)]]
-    quads = np.stack(
-        [corner_vertex, count + edge, count + len(keys) + corner_face, count + edge[before]], axis=1
-    )
+    quads = np.stack([corner_vertex, count + edge, count + len(keys) + corner_face, count + edge[before]], axis=1)
     return Level(
-        count, corner_face, corner_vertex, sizes.astype(float), edges, edge_faces, uses == 1, quads,
+        count,
+        corner_face,
+        corner_vertex,
+        sizes.astype(float),
+        edges,
+        edge_faces,
+        uses == 1,
+        quads,
         _mirror(faces, count, mirror, keys, edges),
     )
 

@@ -1,0 +1,170 @@
+"""The shapes of the mouth, left ones of pairs."""
+
+import numpy as np
+
+from artalk.rigs.head.cage import step
+from artalk.rigs.head.part import Floats
+from artalk.rigs.head.shapes import jaw
+from artalk.rigs.head.shapes.cheeks import apple
+from artalk.rigs.head.shapes.face import Face, push
+from artalk.rigs.head.shapes.lips import Lips
+
+
+def fields(face: Face) -> dict[str, Floats]:
+    """(N, 3) displacements of the mouth's shapes."""
+    lips = Lips(face)
+    left = face.left[:, None]
+    return {
+        "mouthClose": close(face, lips),
+        "mouthFunnel": funnel(lips),
+        "mouthPucker": pucker(lips),
+        "mouthLeft": aside(lips, 1.0),
+        "mouthRight": aside(lips, -1.0),
+        "mouthSmileLeft": left * smile(face, lips),
+        "mouthFrownLeft": left * frown(lips),
+        "mouthDimpleLeft": left * dimple(lips),
+        "mouthStretchLeft": left * stretch(lips),
+        "mouthRollLower": roll_lower(lips),
+        "mouthRollUpper": roll_upper(lips),
+        "mouthShrugLower": shrug_lower(face, lips),
+        "mouthShrugUpper": shrug_upper(lips),
+        "mouthPressLeft": left * press(lips),
+        "mouthLowerDownLeft": left * lower_down(lips),
+        "mouthUpperUpLeft": left * upper_up(face, lips),
+    }
+
+
+UPPER_SHARE = 0.16
+"""The upper lip's share of closing lips over an open jaw; the lower lip does the rest."""
+
+
+def close(face: Face, lips: Lips) -> Floats:
+    """Takes back the gap that jawOpen makes, so that at equal weights the lips touch as they do at rest."""
+    opened = jaw.fields(face)["jawOpen"]
+    spokes, upper, lower = _seam(face, opened)
+    gap = lower - upper
+    at = np.minimum(lips.spoke, 8 - lips.spoke)
+    gap_at = np.stack([np.interp(at, spokes, gap[:, i]) for i in range(3)], 1)
+    flip = np.where(lips.x < 0, -1.0, 1.0)
+    gap_at[:, 0] *= flip
+    moved = np.where((lips.spoke < 4)[:, None], UPPER_SHARE * gap_at, (UPPER_SHARE - 1) * gap_at)
+    return lips.carry(moved, (15, 26, 34))
+
+
+def _seam(face: Face, opened: Floats) -> tuple[Floats, Floats, Floats]:
+    """Spokes 0 to 4 (K,) and how the upper and the lower lip's line moves there, (K, 3) each."""
+    skin = face.skin
+    found = np.flatnonzero(np.isclose(skin.mouth_ring, 4) & (face.points[:, 0] > -1e-6))
+    found = found[np.argsort(skin.mouth_spoke[found])]
+    spoke = skin.mouth_spoke[found]
+    up, low = found[spoke <= 4], found[spoke >= 4][::-1]
+    return skin.mouth_spoke[up], opened[up], opened[low]
+
+
+def funnel(lips: Lips) -> Floats:
+    """An open round mouth, lips forward and turned out."""
+    middle = np.sqrt(1 - lips.along**2)
+    moved = lips.squeeze(0.36) + lips.roll(-0.24, -0.30)
+    moved += lips.move(1 - 0.55 * lips.along**2, 0, 0, 6.5) + lips.move(lips.along**2, 0, -1.2, 0)
+    moved += lips.move(lips.upper * middle, 0, 2.6, 0.5) + lips.move(lips.lower * middle, 0, -6.0, -0.4)
+    return lips.carry(moved, (17, 34, 26))
+
+
+def pucker(lips: Lips) -> Floats:
+    """A kiss: lips narrow, forward, closed."""
+    moved = lips.squeeze(0.42) + lips.roll(-0.20, -0.22)
+    moved += lips.move(1 - 0.35 * lips.along**2, 0, 0, 7.5)
+    return lips.carry(lips.sealed(moved, 0, 1, 2), (17, 38, 26))
+
+
+def aside(lips: Lips, way: float) -> Floats:
+    """The whole mouth goes to one side round the teeth."""
+    leading = step(-1.2, 1.2, way * lips.x / lips.half)
+    moved = lips.slide(0 * lips.x + way * 9.5)
+    moved[:, 1] += 1.4 * leading * lips.along
+    return lips.carry(lips.sealed(moved, 0, 1, 2), (22, 40, 32))
+
+
+def smile(face: Face, lips: Lips) -> Floats:
+    """The corner goes out, up and back; the cheek rises over it."""
+    pull = lips.along**1.35
+    moved = lips.move(pull, 8.5, 8.8, -5.6) + lips.move(1 - pull, 1.5, 1.0, -1.2)
+    moved += lips.move(lips.lower * lips.along * (1 - lips.along), 0, -3.0, 0)
+    return lips.carry(lips.sealed(moved, 1, 2), (19, 32, 26)) + push(apple(face), 1.0, 3.4, 2.6)
+
+
+def frown(lips: Lips) -> Floats:
+    """The corner goes down."""
+    pull = lips.along**1.6
+    moved = lips.move(pull, 1.6, -6.0, -2.0) + lips.move(lips.lower * (1 - lips.along), 0, 0.5, 0)
+    return lips.carry(lips.sealed(moved, 1, 2), (16, 24, 26))
+
+
+def dimple(lips: Lips) -> Floats:
+    """The corner is drawn back into the cheek."""
+    pull = lips.along**1.8
+    moved = lips.move(pull, 4.5, 2.0, -5.0) + lips.move(1 - pull, 0.6, 0, -0.8)
+    return lips.carry(lips.sealed(moved, 1, 2), (14, 20, 18))
+
+
+def stretch(lips: Lips) -> Floats:
+    """The corner is drawn out and a little down, lips get thin."""
+    pull = lips.along**1.2
+    moved = lips.move(pull, 8.0, -2.2, -5.4) + lips.move(1 - pull, 1.0, 0, -1.4)
+    moved += lips.move(lips.lower * (1 - lips.along) * lips.along, 0, -2.0, 0)
+    return lips.carry(lips.sealed(moved, 1, 2), (17, 30, 32))
+
+
+def roll_lower(lips: Lips) -> Floats:
+    """The lower lip curls in over its teeth."""
+    inner = lips.lower * (1 - lips.along**2)
+    moved = lips.roll(0, 0.62) + lips.move(inner, 0, 2.0, -1.2)
+    return lips.carry(lips.sealed(moved, 1), (10, 16, 22))
+
+
+def roll_upper(lips: Lips) -> Floats:
+    """The upper lip curls in over its teeth."""
+    inner = lips.upper * (1 - lips.along**2)
+    moved = lips.roll(0.72, 0) + lips.move(inner, 0, -2.6, -0.8)
+    return lips.carry(lips.sealed(moved, 1), (15, 16, 10))
+
+
+def shrug_lower(face: Face, lips: Lips) -> Floats:
+    """The chin pushes the lower lip up and out."""
+    middle = lips.lower * (1 - 0.75 * lips.along**2)
+    moved = lips.roll(0, -0.28) + lips.move(middle, 0, 4.6, 2.6)
+    moved += lips.move(lips.upper * (1 - lips.along**2), 0, 3.0, 1.0)
+    chin = face.spot(face.at(4, 0), (22, 15, 20))
+    return lips.carry(lips.sealed(moved, 1, 2), (12, 22, 20)) + push(chin, 0, 5.0, 1.2)
+
+
+def shrug_upper(lips: Lips) -> Floats:
+    """The upper lip goes up and out."""
+    middle = 1 - 0.8 * lips.along**2
+    moved = lips.roll(-0.2, 0) + lips.move(lips.upper * middle, 0, 4.6, 1.6)
+    moved += lips.move(lips.lower * middle, 0, 3.2, 0.8)
+    return lips.carry(lips.sealed(moved, 1, 2), (14, 20, 18))
+
+
+def press(lips: Lips) -> Floats:
+    """Lips pressed on each other."""
+    middle = 1 - lips.along**2
+    moved = lips.roll(0.30, 0.32) + lips.move(lips.along**2, 0.8, 0.4, -1.4)
+    moved += lips.move(lips.upper * middle, 0, -0.9, -0.8) + lips.move(lips.lower * middle, 0, 1.1, -0.8)
+    return lips.carry(lips.sealed(moved, 1, 2), (13, 20, 18))
+
+
+def lower_down(lips: Lips) -> Floats:
+    """The lower lip goes down and shows the teeth."""
+    t = 1 - lips.along**2.2
+    moved = lips.roll(0, -0.12) + lips.move(lips.lower * t, 1.0, -6.4, -0.6)
+    return lips.carry(moved, (10, 18, 22))
+
+
+def upper_up(face: Face, lips: Lips) -> Floats:
+    """The upper lip goes up and shows the teeth; the fold beside the nose deepens."""
+    t = 1 - lips.along**2.4
+    moved = lips.roll(-0.10, 0) + lips.move(lips.upper * t, 0.8, 6.0, -0.2)
+    wing = face.at(9, 2)
+    fold = face.spot(wing + np.array([10, -7, -9]), (11, 12, 16))
+    return lips.carry(moved, (16, 20, 10)) + push(fold, 0.3, 2.6, 1.0)
