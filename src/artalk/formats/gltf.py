@@ -176,8 +176,7 @@ def _material(material: Material) -> Json:
             "metallicFactor": 0.0,
             "roughnessFactor": float(np.clip(material.roughness, 0, 1)),
         },
-        # Lids, lashes and hair are sheets that are seen from both sides.
-        "doubleSided": True,
+        "doubleSided": material.double_sided,
     }
     if material.specular < 1:
         found["extensions"] = {"KHR_materials_specular": {"specularFactor": max(material.specular, 0.0)}}

@@ -135,10 +135,14 @@ class GlRenderer(Renderer):
         self._canvas.use()
         gl.enable_only(gl.DEPTH_TEST | gl.CULL_FACE)
         self._canvas.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
-        # Fronts first, so that most backs are hidden before they are shaded.
-        for culled in ("front", "back"):
-            gl.cull_face = culled
-            self._mesh.render()
+        # Fronts first, so that most backs are hidden before they are shaded. (Pictures are drawn upside down, which
+        # turns fronts into what OpenGL calls backs.)
+        gl.cull_face = "front"
+        self._mesh.render()
+        single, corners = 3 * self._surface.single, 3 * len(self._surface.faces)
+        if single < corners:
+            gl.cull_face = "back"
+            self._mesh.render(vertices=corners - single, first=single)
         gl.copy_framebuffer(self._result, self._canvas)
         return self._result.read(components=4, alignment=1)
 

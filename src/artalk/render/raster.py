@@ -63,7 +63,8 @@ class RasterRenderer(Renderer):
         """The premultiplied RGBA pixels of `rows` of the picture from `top`: a large picture is drawn in such bands."""
         (width, height), times = self._size, self._times
         matrix = _cropped(self._camera.matrix(width / height), top / height, rows / height)
-        triangles = Triangles(points[:, :3], self._surface.faces, matrix, width * times, rows * times)
+        surface = self._surface
+        triangles = Triangles(points[:, :3], surface.faces, matrix, width * times, rows * times, surface.single)
         buffer = buffer[: rows * width * times**2]
         fill(triangles, buffer, width * times, rows * times)
         return self._shaded(triangles, buffer, points).reshape(rows, width, 4)

@@ -18,7 +18,8 @@ class Surface:
 
     `source` (P,) is the mesh's vertex behind each drawn vertex, `faces` (F, 3) count drawn vertices, `albedo` (P, 3)
     is linear RGB, `finish` (P, 3) roughness, specular and subsurface, `open` (P,)
-    how much of the sky it sees (0 to 1), `kinds` (F,) are the materials' numbers.
+    how much of the sky it sees (0 to 1), `kinds` (F,) are the materials' numbers. Of the first `single` faces only the
+    fronts are drawn.
     """
 
     source: IntArray
@@ -31,7 +32,10 @@ class Surface:
     def __init__(self, mesh: Mesh) -> None:
         _check(mesh)
         self.count = len(mesh.vertices)
-        pairs = mesh.faces.astype(np.int64) * len(mesh.materials) + mesh.face_materials[:, None]
+        double = np.array([material.double_sided for material in mesh.materials])[mesh.face_materials]
+        self.single = int((~double).sum())
+        order = np.argsort(double, kind="stable")
+        pairs = mesh.faces[order].astype(np.int64) * len(mesh.materials) + mesh.face_materials[order, None]
         kept, corners = np.unique(pairs, return_inverse=True)
         self.source = (kept // len(mesh.materials)).astype(np.int32)
         self.faces = corners.reshape(-1, 3).astype(np.int32)
@@ -40,7 +44,7 @@ class Surface:
         finish = [(m.roughness, m.specular, m.subsurface) for m in mesh.materials]
         self.albedo = np.clip(mesh.colors[self.source] * tint[used], 0, 1).astype(np.float32)
         self.finish = np.clip(np.array(finish, np.float32), 0, [1, 4, 1]).astype(np.float32)[used]
-        self.kinds = mesh.face_materials.astype(np.int32)
+        self.kinds = mesh.face_materials[order].astype(np.int32)
         self._corners = mesh.faces.astype(np.int64)
         self._at = self._corners.T.reshape(-1)
         self._at = _welded(mesh.vertices, self._normals(mesh.vertices))[self._at]

@@ -31,10 +31,13 @@ class Triangles:
     """Triangles on a screen of `width` x `height` samples, y downwards, as `matrix` (4, 4) projects them.
 
     `x`, `y` and `z` (0 near to 1 far) are (3, F) corners; `side` (F,) is 1 where the front is seen and -1 where the
-    back is; `away` (F,) is the distance; `shown` numbers those that may be seen.
+    back is; `away` (F,) is the distance; `shown` numbers those that may be seen. Of the first `single` triangles only
+    the fronts may.
     """
 
-    def __init__(self, positions: FloatArray, faces: IntArray, matrix: Float, width: int, height: int) -> None:
+    def __init__(
+        self, positions: FloatArray, faces: IntArray, matrix: Float, width: int, height: int, single: int = 0
+    ) -> None:
         clip = matrix[:, :3] @ positions.T.astype(np.float64) + matrix[:, 3:]
         behind = clip[3] <= 0
         w = np.where(behind, 1.0, clip[3])
@@ -50,6 +53,7 @@ class Triangles:
         seen = ~behind[corners].any(axis=0) & (area != 0) & (self.z.min(axis=0) >= 0) & (self.z.max(axis=0) <= 1)
         seen &= (self.x.max(axis=0) >= 0) & (self.x.min(axis=0) <= width)
         seen &= (self.y.max(axis=0) >= 0) & (self.y.min(axis=0) <= height)
+        seen &= (self.side > 0) | (np.arange(len(faces)) >= single)
         self.shown = np.flatnonzero(seen)
         scale = 1 / np.where(area == 0, 1, area)
         self.slope_x = (az * by - bz * ay) * scale

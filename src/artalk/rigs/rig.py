@@ -25,7 +25,8 @@ class Material:
     """How a part of the surface takes light.
 
     `color` is linear RGB; `roughness` 0 (mirror) to 1 (matt); `subsurface` 0 to 1 is how softly light wraps round
-    the form, as in skin; `specular` scales the highlight (1 is a common dielectric).
+    the form, as in skin; `specular` scales the highlight (1 is a common dielectric). The back of a surface that is not
+    `double_sided` is never drawn: a closed part needs none, and draws in half the time.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Material:
     roughness: float = 0.6
     specular: float = 1.0
     subsurface: float = 0.0
+    double_sided: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from artalk.rigs.head.build import HeadData, build
 
 __all__ = ["HeadData", "build", "head", "parts"]
 
-FOCUS = ((-0.08, -0.142, -0.1), (0.08, 0.128, 0.12))
-"""What a portrait frames, in metres: the head, and enough of the shirt to stand on."""
+FOCUS = ((-0.08, -0.112, -0.1), (0.08, 0.128, 0.12))
+"""What a portrait frames, in metres: the head from crown to chin."""
 
 
 @cache

@@ -21,7 +21,7 @@ def deltas(pieces: list[Part], skin: Skin, used: Ints, mirror: Ints) -> Floats:
         for name, moved in _part_fields(part, skin, used, fields).items():
             found[ARKIT_SHAPES.index(name), start[i] : start[i + 1]] = moved
     for k, name in enumerate(ARKIT_SHAPES):
-        if name in fields or name == "tongueOut":
+        if name in fields:
             continue
         left = ARKIT_SHAPES.index(name.removesuffix("Right") + "Left")
         found[k] = found[left][mirror] * [-1, 1, 1]

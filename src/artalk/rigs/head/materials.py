@@ -3,8 +3,8 @@
 from artalk.rigs.rig import Material
 
 MATERIALS = (
-    Material("skin", (0.70, 0.41, 0.295), 0.55, 0.6, 0.8),
-    Material("lips", (0.70, 0.41, 0.295), 0.46, 1.0, 0.8),
+    Material("skin", (0.74, 0.44, 0.32), 0.55, 0.6, 0.8),
+    Material("lips", (0.74, 0.44, 0.32), 0.46, 1.0, 0.8),
     Material("sclera", (1.0, 1.0, 1.0), 0.18, 1.0, 0.25),
     Material("iris", (1.0, 1.0, 1.0), 0.14, 1.2, 0.0),
     Material("pupil", (1.0, 1.0, 1.0), 0.12, 1.2, 0.0),

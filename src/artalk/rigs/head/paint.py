@@ -14,12 +14,12 @@ SPOTS: list[tuple[Tint, Tint, Tint]] = [
     ((42, -34, 82), (16, 13, 22), (1.0, 0.88, 0.86)),  # cheek
     ((0, -38, 114), (13, 9, 14), (1.0, 0.86, 0.84)),  # tip of the nose
     ((0, -104, 95), (14, 10, 14), (1.0, 0.92, 0.90)),  # chin
-    ((33, 9, 86), (18, 7, 12), (0.93, 0.83, 0.80)),  # upper lid
+    ((33, 9, 86), (18, 7, 12), (0.98, 0.93, 0.92)),  # upper lid
     ((32, -13, 86), (14, 5, 9), (0.97, 0.88, 0.87)),  # under the eye
-    ((7.4, -44.5, 103.5), (3.3, 3.2, 4.4), (0.16, 0.08, 0.07)),  # nostril
-    ((20, -42, 92), (2.2, 6, 4), (0.85, 0.74, 0.70)),  # behind the nose wing
+    ((7.4, -44.5, 103.5), (3.3, 3.2, 4.4), (0.26, 0.14, 0.12)),  # nostril
+    ((20, -42, 92), (2.2, 6, 4), (0.90, 0.82, 0.80)),  # behind the nose wing
     ((15, -36, 96), (4, 5, 6), (0.93, 0.86, 0.84)),  # side of the nose
-    ((0, -84, 95), (15, 3.5, 8), (0.94, 0.87, 0.85)),  # fold over the chin
+    ((0, -84, 95), (15, 3.5, 8), (0.97, 0.93, 0.92)),  # fold over the chin
 ]
 
 
@@ -42,7 +42,7 @@ def skin_colors(skin: Skin) -> Floats:
     for centre, (_, radii, tint) in zip(centres, SPOTS, strict=True):
         paint.mix(np.exp(-(((folded - centre) / radii) ** 2).sum(1)), tint)
     facing_down = step(0.1, -0.7, skin.normals()[:, 1])
-    paint.mix(step(104, 124, -p[:, 1]) * facing_down * (p[:, 2] > -20), (0.80, 0.70, 0.68))
+    paint.mix(step(104, 124, -p[:, 1]) * facing_down * (p[:, 2] > -20), (0.90, 0.84, 0.83))
     _lips(paint, skin)
     _lids(paint, skin)
     _brows(paint, skin)
@@ -65,7 +65,7 @@ def _lids(paint: _Paint, skin: Skin) -> None:
     paint.mix(line * upper, (0.16, 0.11, 0.11))
     paint.mix(line * ~upper, (0.86, 0.62, 0.60))
     paint.mix(1 - step(0.4, 1.0, ring), (0.8, 0.5, 0.48))
-    paint.mix(np.exp(-(((ring - 4.1) / 0.4) ** 2)) * (y > 3), (0.82, 0.68, 0.65))
+    paint.mix(np.exp(-(((ring - 4.1) / 0.4) ** 2)) * (y > 3), (0.87, 0.75, 0.72))
 
 
 def _brows(paint: _Paint, skin: Skin) -> None:
@@ -84,6 +84,6 @@ def contact_shadow(points: Floats, colors: Floats, over: Floats) -> Floats:
     gap = np.sqrt(np.maximum(square.min(1), 0))
     shaded = _Paint(len(points))
     weight = np.zeros(len(points))
-    weight[near] = 0.55 * np.exp(-((gap / 7.0) ** 2))
+    weight[near] = 0.4 * np.exp(-((gap / 7.0) ** 2))
     shaded.mix(weight, (0.62, 0.47, 0.40))
     return colors * shaded.colors

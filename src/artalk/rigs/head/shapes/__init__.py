@@ -12,7 +12,7 @@ def skin_fields(skin: Skin) -> dict[str, Floats]:
     """(N, 3) displacements of the skin by shape; of left-right pairs only the left."""
     face = Face(skin)
     made: dict[str, Floats] = {}
-    for region in (lids, jaw, mouth, brows, cheeks):
+    for region in (lids, jaw, mouth, brows, cheeks, tongue):
         made |= region.fields(face)
     return made
 

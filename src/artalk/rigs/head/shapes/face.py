@@ -94,9 +94,11 @@ class Face:
 
     @cached_property
     def along(self) -> Floats:
-        """(N,) 0 in the middle of a lip, 1 at its corners."""
-        spoke = self.skin.mouth_spoke
-        return np.minimum(spoke, 8 - spoke) / 4
+        """(N,) 0 in the middle of a lip, 1 at its corners and beyond.
+
+        By place and not by spoke: all rings meet within a millimetre at the corners, and must move alike there.
+        """
+        return np.minimum(np.abs(self.points[:, 0]) / self.corner[0], 1)
 
     @cached_property
     def margin(self) -> Ints:

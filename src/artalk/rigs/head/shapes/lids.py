@@ -54,7 +54,8 @@ class Lids:
         wrap = np.interp(self.ring, [0, 3, 4, 5, 6], [1, 1, 0.8, 0.3, 0])
         # Half way between start and end lies on the chord: go out at the end by what the chord cuts off.
         toward = (start * way).sum(1)
-        least = 2 * np.minimum(distance, EYE_RADIUS + CLEAR + np.interp(self.ring, [0, 1, 2, 3, 5], [0, 0.1, 1.2, 1.9, 1.9]))
+        room = CLEAR + np.interp(self.ring, [0, 1, 2, 3, 5], [0.1, 0.4, 1.3, 1.9, 1.9])
+        least = 2 * np.minimum(distance + 0.25, EYE_RADIUS + room)
         reach = -toward + np.sqrt(np.maximum(toward**2 - distance**2 + least**2, 0))
         out = np.linalg.norm(end, axis=1)
         end = way * np.maximum(reach, out)[:, None]
@@ -82,7 +83,7 @@ def fields(face: Face) -> dict[str, Floats]:
         "eyeLookUpLeft": lids.glide(0.20, 0.05),
         "eyeLookInLeft": lids.glide(-0.02, 0.01, -1.5),
         "eyeLookOutLeft": lids.glide(-0.02, 0.01, 1.5),
-        "eyeWideLeft": lids.glide(0.26, -0.07),
+        "eyeWideLeft": lids.glide(0.23, -0.07),
         "eyeSquintLeft": lids.glide(-0.14, 0.24) + _pouch(face),
     }
 

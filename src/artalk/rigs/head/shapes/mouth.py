@@ -63,7 +63,7 @@ def _seam(face: Face, opened: Floats) -> tuple[Floats, Floats, Floats]:
 
 def funnel(lips: Lips) -> Floats:
     """An open round mouth, lips forward and turned out."""
-    middle = np.sqrt(1 - lips.along**2)
+    middle = (1 - lips.along**2) ** 0.7
     moved = lips.squeeze(0.36) + lips.roll(-0.24, -0.30)
     moved += lips.move(1 - 0.55 * lips.along**2, 0, 0, 6.5) + lips.move(lips.along**2, 0, -1.2, 0)
     moved += lips.move(lips.upper * middle, 0, 2.6, 0.5) + lips.move(lips.lower * middle, 0, -6.0, -0.4)
@@ -72,7 +72,7 @@ def funnel(lips: Lips) -> Floats:
 
 def pucker(lips: Lips) -> Floats:
     """A kiss: lips narrow, forward, closed."""
-    moved = lips.squeeze(0.42) + lips.roll(-0.20, -0.22)
+    moved = lips.squeeze(0.40) + lips.roll(-0.20, -0.22)
     moved += lips.move(1 - 0.35 * lips.along**2, 0, 0, 7.5)
     return lips.carry(lips.sealed(moved, 0, 1, 2), (17, 38, 26))
 
@@ -132,10 +132,10 @@ def roll_upper(lips: Lips) -> Floats:
 def shrug_lower(face: Face, lips: Lips) -> Floats:
     """The chin pushes the lower lip up and out."""
     middle = lips.lower * (1 - 0.75 * lips.along**2)
-    moved = lips.roll(0, -0.28) + lips.move(middle, 0, 4.6, 2.6)
-    moved += lips.move(lips.upper * (1 - lips.along**2), 0, 3.0, 1.0)
+    moved = lips.roll(0, -0.28) + lips.move(middle, 0, 5.8, 3.0)
+    moved += lips.move(lips.upper * (1 - lips.along**2), 0, 4.0, 1.0)
     chin = face.spot(face.at(4, 0), (22, 15, 20))
-    return lips.carry(lips.sealed(moved, 1, 2), (12, 22, 20)) + push(chin, 0, 5.0, 1.2)
+    return lips.carry(lips.sealed(moved, 1, 2), (12, 22, 20)) + push(chin, 0, 6.5, 1.2)
 
 
 def shrug_upper(lips: Lips) -> Floats:
@@ -164,7 +164,7 @@ def lower_down(lips: Lips) -> Floats:
 def upper_up(face: Face, lips: Lips) -> Floats:
     """The upper lip goes up and shows the teeth; the fold beside the nose deepens."""
     t = 1 - lips.along**2.4
-    moved = lips.roll(-0.10, 0) + lips.move(lips.upper * t, 0.8, 6.0, -0.2)
+    moved = lips.roll(-0.10, 0) + lips.move(lips.upper * t, 0.8, 6.8, -0.2)
     wing = face.at(9, 2)
     fold = face.spot(wing + np.array([10, -7, -9]), (11, 12, 16))
     return lips.carry(moved, (16, 20, 10)) + push(fold, 0.3, 2.6, 1.0)

@@ -1,0 +1,260 @@
+"""A trained model as one `.onnx` file, run by onnxruntime: no torch, one step a window, all state in plain arrays."""
+
+import base64
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.channels import ARKIT, FLAME
+from artalk.errors import BadFile, BadInput, MissingFile
+from artalk.generators.generator import Condition, Generator
+from artalk.motion import Motion
+
+FloatArray = NDArray[np.float32]
+
+SPACES = {space.name: space for space in (ARKIT, FLAME)}
+
+FORMAT = 1
+"""The version of the file's metadata that this module reads and `checkpoint.export` writes."""
+
+LONGEST_CLIP = 500
+"""Frames of a style clip looked at at once; a longer one is cut evenly and its parts' styles are averaged."""
+
+Named = str | Mapping[str, float]
+"""A named style, or several with their shares."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an animator may turn; None is what the model's makers chose.
+
+    `temperature` and `top_p` for all streams or by stream name: 0 always takes the likeliest motion, 1 draws as the
+    model has learned; bits whose likelier side reaches `top_p` are not left to chance. `style` is used where the
+    condition brings no clip. `style_strength` 0 ignores the style, 1 follows it, above 1 exaggerates it;
+    `sound_guidance` above 1 exaggerates what the sound asks for. Either costs a branch more in each step.
+    """
+
+    temperature: float | Mapping[str, float] | None = None
+    top_p: float | Mapping[str, float] | None = None
+    style: Named | None = None
+    style_strength: float = 1.0
+    sound_guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, most in (("style_strength", 10.0), ("sound_guidance", 10.0)):
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise BadInput(f"{name} lies within 0 and {most:g}, got {value}")
+
+
+def branches(style_guidance: float, sound_guidance: float) -> list[tuple[bool, bool, float]]:
+    """(follows the style, hears the sound, share in the logits) of each branch of classifier-free guidance.
+
+    logits = ∅∅ + a·(sound∅ - ∅∅) + s·(sound,style - sound∅), guidance a for sound and s for style, as DiffPoseTalk
+    nests them. At 1 and 1 one branch is enough; branches without a share are left out.
+    """
+    table = [
+        (True, True, style_guidance),
+        (False, True, sound_guidance - style_guidance),
+        (False, False, 1 - sound_guidance),
+    ]
+    return [row for row in table if row[2]]
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a stream stands: the `window` to come, the `seed`, the steering's branches, the model's own `arrays`."""
+
+    window: int
+    seed: int
+    style: FloatArray
+    hears: FloatArray
+    mix: FloatArray
+    arrays: dict[str, FloatArray]
+
+
+@final
+class Exported(Generator):
+    """The generator in an `.onnx` file made by `artalk export`.
+
+    Chance enters as numbers drawn from (seed, stream, window) by a counter-based generator (Philox): a window's
+    motion depends on nothing but the sound, the seed and what came before.
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"style"})
+
+    def __init__(self, model: bytes, settings: Settings = Settings(), name: str = "model", threads: int = 1) -> None:
+        self.name = name
+        self.settings = settings
+        self.threads = threads
+        self._session = _session(model, name, threads)
+        metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.facts = _facts(metadata, name)
+        """What the file says about its step: streams, state, noise, styles."""
+        self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
+        """The model's card: sources, licences, figures, limits."""
+        self._style_model = base64.b64decode(metadata.get("artalk.style_encoder", ""))
+        facts = self.facts
+        self.channels = SPACES[facts["channels"]]
+        self.fps = Fraction(facts["fps"])
+        self.sample_rate, self.window, self.lookahead = facts["sample_rate"], facts["window"], facts["lookahead"]
+        self._temperature = self._by_stream("temperature", settings.temperature, 10.0)
+        self._top_p = self._by_stream("top_p", settings.top_p, 1.0)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], settings: Settings = Settings(), threads: int = 1) -> Self:
+        """Read a model from a file."""
+        file = Path(path)
+        if not file.is_file():
+            raise MissingFile(f"a model is an .onnx file, none is at {str(path)!r}")
+        return cls(file.read_bytes(), settings, file.stem, threads)
+
+    def with_settings(self, settings: Settings) -> "Exported":
+        """The same model, turned otherwise; nothing is loaded again."""
+        twin = object.__new__(Exported)
+        vars(twin).update(vars(self))
+        twin.settings = settings
+        twin._temperature = twin._by_stream("temperature", settings.temperature, 10.0)
+        twin._top_p = twin._by_stream("top_p", settings.top_p, 1.0)
+        return twin
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The names of the styles that came with the model."""
+        return tuple(self.facts["styles"])
+
+    def begin(self, condition: Condition, seed: int) -> Progress:
+        """The state before the first window; the style is that of the condition's clip, else the settings'."""
+        style = self.style(condition.style if condition.style is not None else self.settings.style)
+        null = np.asarray(self.facts["null_style"], np.float32)
+        strength = 1.0 if style is None else self.settings.style_strength
+        table = branches(strength, self.settings.sound_guidance)
+        rows = [null if style is None or not follows else style for follows, _, _ in table]
+        count = len(table)
+        return Progress(
+            window=0,
+            seed=int(seed) % 2**64,
+            style=np.stack(rows)[None],
+            hears=np.array([[hears for _, hears, _ in table]], np.float32),
+            mix=np.array([[share for _, _, share in table]], np.float32),
+            arrays={name: _initial(spec, count) for name, spec in self.facts["state"].items()},
+        )
+
+    def step(self, state: Progress, samples: FloatArray) -> tuple[FloatArray, Progress]:
+        """One run of the model for each window."""
+        window, need = self.window * self.hop, (self.window + self.lookahead) * self.hop
+        count = (len(samples) - self.lookahead * self.hop) // window
+        made: list[FloatArray] = []
+        for k in range(count):
+            frames, state = self._one(state, samples[k * window : k * window + need])
+            made.append(frames)
+        return np.concatenate(made), state
+
+    def style(self, wish: Motion | Named | None) -> FloatArray | None:
+        """The style vector (size,) of a clip of at least a second, of a named style or of a mix of them."""
+        if wish is None:
+            return None
+        if isinstance(wish, Motion):
+            return self._style_of(wish)
+        shares = {wish: 1.0} if isinstance(wish, str) else dict(wish)
+        known: Mapping[str, list[float]] = self.facts["styles"]
+        for name in shares:
+            if name not in known:
+                raise BadInput(f"model {self.name!r} has no style {name!r}; it has {', '.join(known) or 'none'}")
+        total = sum(shares.values())
+        if not shares or total <= 0 or min(shares.values()) < 0:
+            raise BadInput(f"a mix of styles has shares of at least 0 and some above, got {shares}")
+        vectors = [np.asarray(known[name], np.float32) * np.float32(share / total) for name, share in shares.items()]
+        return np.asarray(np.sum(vectors, axis=0), np.float32)
+
+    def _one(self, state: Progress, sound: FloatArray) -> tuple[FloatArray, Progress]:
+        feed: dict[str, FloatArray] = {
+            "sound": np.ascontiguousarray(sound, np.float32)[None],
+            "style": state.style,
+            "hears": state.hears,
+            "mix": state.mix,
+            "temperature": self._temperature,
+            "top_p": self._top_p,
+        }
+        feed |= {f"state.{name}": array for name, array in state.arrays.items()}
+        for index, (name, shape) in enumerate(self.facts["noise"].items()):
+            feed[f"noise.{name}"] = _noise(state.seed, index, state.window, (1, *shape))
+        names = ["motion", *(f"next.{name}" for name in state.arrays)]
+        motion, *after = cast("list[FloatArray]", self._session.run(names, feed))
+        arrays = dict(zip(state.arrays, after, strict=True))
+        return motion[0], Progress(state.window + 1, state.seed, state.style, state.hears, state.mix, arrays)
+
+    def _style_of(self, clip: Motion) -> FloatArray:
+        if clip.channels != self.channels:
+            raise BadInput(
+                f"a style clip for {self.name!r} is {self.channels.name} motion, got {clip.channels.name}: "
+                "retarget it first"
+            )
+        frames = clip.resample(self.fps).values if clip.fps != self.fps else clip.values
+        least = self.facts["least_clip"]
+        if len(frames) < least:
+            raise BadInput(f"a style clip has at least {least} frames at {self.fps} fps, got {len(frames)}")
+        session = _session(self._style_model, self.name, self.threads)
+        parts = np.array_split(frames, -(-len(frames) // LONGEST_CLIP))
+        vectors = [cast(FloatArray, session.run(["style"], {"clip": part[None]})[0])[0] for part in parts]
+        mean = np.mean(vectors, axis=0)
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)
+
+    def _by_stream(self, what: str, wish: float | Mapping[str, float] | None, most: float) -> FloatArray:
+        streams: dict[str, dict[str, float]] = self.facts["streams"]
+        if isinstance(wish, Mapping):
+            for name in wish:
+                if name not in streams:
+                    raise BadInput(f"model {self.name!r} has no stream {name!r}; it has {', '.join(streams)}")
+            values = [wish.get(name, own[what]) for name, own in streams.items()]
+        else:
+            values = [own[what] if wish is None else wish for own in streams.values()]
+        if not all(0 <= value <= most for value in values):
+            raise BadInput(f"{what} lies within 0 and {most:g}, got {wish}")
+        return np.array([values], np.float32)
+
+
+def _session(model: bytes, name: str, threads: int) -> Any:
+    onnxruntime: Any = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads eat the cores that a renderer or a game needs beside us.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no base but this
+        raise BadFile(f"model {name!r} is no .onnx file that onnxruntime can run: {str(error)[:200]}") from error
+
+
+def _facts(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    text = metadata.get("artalk.step")
+    if text is None:
+        raise BadFile(f"model {name!r} is an .onnx file, but not one that `artalk export` wrote")
+    facts: dict[str, Any] = json.loads(text)
+    if facts.get("format") != FORMAT:
+        raise BadFile(f"model {name!r} is of format {facts.get('format')}, this artalk reads {FORMAT}: export it again")
+    return facts
+
+
+def _initial(spec: Mapping[str, Any], count: int) -> FloatArray:
+    shape = [count if size == "branches" else size for size in spec["shape"]]
+    if "values" in spec:
+        return np.asarray(spec["values"], np.float32).reshape(shape)
+    return np.zeros(shape, np.float32)
+
+
+def _noise(seed: int, stream: int, window: int, shape: tuple[int, ...]) -> FloatArray:
+    """Uniform numbers in [0, 1) of one stream of one window, the same wherever and whenever they are drawn."""
+    key = np.array([seed, stream], np.uint64)
+    bits = np.random.Philox(key=key, counter=np.array([0, 0, 0, window], np.uint64))
+    return np.random.Generator(bits).random(shape, np.float32)
