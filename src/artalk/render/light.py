@@ -71,7 +71,7 @@ class Look:
         return np.array([light.color for light in self.lights], np.float32)
 
 
-WRAP = (0.42, 0.20, 0.13)
+WRAP = (0.34, 0.24, 0.19)
 """How far diffuse light reaches past the terminator in red, green and blue, at subsurface 1."""
 
 SOFTBOX = 0.08

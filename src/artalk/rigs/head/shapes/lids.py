@@ -10,7 +10,7 @@ MEET = 0.13
 """Where the lids meet at a blink, from the lower (0) to the upper margin (1)."""
 
 UPPER_FOLLOWS = ([0, 2, 3, 4, 5, 6], [1, 1, 0.92, 0.66, 0.24, 0])
-UPPER_RISES = ([0, 2, 3, 4, 5, 6], [1, 1, 0.96, 0.82, 0.42, 0])
+UPPER_RISES = ([0, 2, 3, 4, 5, 6], [1, 1, 0.93, 0.74, 0.46, 0])
 LOWER_FOLLOWS = ([0, 2, 3, 4, 5, 6], [1, 1, 0.82, 0.52, 0.18, 0])
 """How far each eye ring goes with the margin: coming down, going up (the fold above gives way), of the lower lid."""
 
@@ -83,7 +83,7 @@ def fields(face: Face) -> dict[str, Floats]:
         "eyeLookUpLeft": lids.glide(0.20, 0.05),
         "eyeLookInLeft": lids.glide(-0.02, 0.01, -1.5),
         "eyeLookOutLeft": lids.glide(-0.02, 0.01, 1.5),
-        "eyeWideLeft": lids.glide(0.23, -0.07),
+        "eyeWideLeft": lids.glide(0.22, -0.07),
         "eyeSquintLeft": lids.glide(-0.14, 0.24) + _pouch(face),
     }
 

@@ -37,9 +37,9 @@ def out(face: Face, points: Floats) -> Floats:
     centre_y = _middle(points, t)
     z = back + 6 + (lip[2] + OUT - back - 6) * t
     past = np.maximum(z - lip[2] + 6, 0)
-    floor = lip[1] + 4.2 - 0.0050 * past**2
+    floor = lip[1] + 4.2 - 0.0015 * past**2 - 0.00014 * past**3
     y = np.interp(z, [back, lip[2] - 22], [0.0, 1.0]) * (floor - centre_y) + centre_y
-    lean = -0.010 * past
+    lean = -0.003 * past - 0.00042 * past**2
     thin = 1 - 0.45 * step(0.2, 0.7, t) - 0.2 * step(0.7, 1, t)
     high = (points[:, 1] - centre_y) * thin
     narrow = 1 - 0.12 * step(0.2, 0.6, t) - 0.34 * step(0.62, 1.0, t)
