@@ -1,6 +1,7 @@
 """A labelled picture of the built-in head's 52 shapes, each at weight 1, drawn by the product's renderer.
 
-    python benchmarks/head_sheet.py -o FILE.png [--turn DEGREES] [--size PIXELS] [--view head | mouth | eyes]
+    python benchmarks/head_sheet.py -o FILE.png [--set shapes | speech | eyes] [--view head | face | mouth | eyes]
+                                    [--turn DEGREES] [--size PIXELS] [--only NAME,NAME]
 
 Shapes that make no sense alone come with what they need: mouthClose with jawOpen, tongueOut with jawOpen.
 """
@@ -75,6 +76,7 @@ SETS = {"shapes": {name: NEEDS.get(name, {name: 1.0}) for name in ARKIT_SHAPES},
 
 VIEWS = {
     "head": ((0.0, -0.035, 0.0), 1.35, 13.0),
+    "face": ((0.0, -0.03, 0.06), 1.2, 9.6),
     "mouth": ((0.0, -0.066, 0.09), 0.6, 10.5),
     "eyes": ((0.032, 0.004, 0.08), 0.5, 7.5),
 }
@@ -102,14 +104,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="a sheet of the built-in head's shapes")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--set", choices=SETS, default="shapes")
-    parser.add_argument("--view", choices=VIEWS, default="head")
+    parser.add_argument("--view", choices=VIEWS, default="face")
     parser.add_argument("--only", default="", help="only shapes whose name contains this")
     parser.add_argument("--turn", type=float, default=0.0)
     parser.add_argument("--size", type=int, default=240)
     parser.add_argument("--columns", type=int, default=9)
     args = parser.parse_args()
     rig = head()
-    chosen = {name: weights for name, weights in SETS[args.set].items() if any(k in name for k in args.only.split(","))}
+    parts = args.only.split(",")
+    chosen = {name: weights for name, weights in SETS[args.set].items() if any(part in name for part in parts)}
     with open_renderer(rig.mesh, args.size, args.size, camera=camera(args.view, args.turn)) as renderer:
         images = [picture(rig, renderer, weights) for weights in chosen.values()]
     Image.fromarray(contact_sheet(images, args.columns, list(chosen))).save(args.output)

@@ -56,6 +56,11 @@ class AvatarRig(Rig):
         return np.concatenate([values, self._found.stand_ins(values)], axis=1, dtype=np.float32)
 
     @property
+    def is_vrm(self) -> bool:
+        """Whether the file is a VRM avatar (1.0 or 0.x), which says more of itself than glTF does."""
+        return not {"VRM", "VRMC_vrm"}.isdisjoint(self.document.json.get("extensions", {}))
+
+    @property
     def blendshapes(self) -> BlendshapeRig:
         """The avatar as one mesh with shapes, posed by what `drive` gives; its channels go beyond ARKit's."""
         return self._inner

@@ -11,6 +11,9 @@ from artalk.rigs.head.skin import Skin
 NEIGHBOURS = 6
 """Skin vertices whose mean move a brow's point takes."""
 
+AROUND = 15.0
+"""How far from a brow they are looked for, mm."""
+
 
 def deltas(pieces: list[Part], skin: Skin, used: Ints, mirror: Ints) -> Floats:
     """(52, V, 3) mm over the joined `pieces`; `used` are the kept vertices of `skin`, `mirror` the whole mirror map."""
@@ -45,8 +48,10 @@ def _part_fields(part: Part, skin: Skin, used: Ints, fields: dict[str, Floats]) 
 def _strip(part: Part, rides: Ints, skin: Skin, fields: dict[str, Floats]) -> dict[str, Floats]:
     """A strip on plain skin takes the mean move of the skin vertices near each of its points."""
     bare = np.flatnonzero((skin.eye_ring > 4.9) & (skin.mouth_ring < 0.5))
+    low, high = part.points.min(0) - AROUND, part.points.max(0) + AROUND
+    bare = bare[((skin.points[bare] > low) & (skin.points[bare] < high)).all(1)]
     square = ((part.points[:, None] - skin.points[bare][None]) ** 2).sum(2)
-    close = np.argsort(square, axis=1, kind="stable")[:, :NEIGHBOURS]
+    close = np.argpartition(square, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
     share = 1 / (np.take_along_axis(square, close, 1) + 0.5)
     share /= share.sum(1, keepdims=True)
     return {name: (share[..., None] * field[bare[close]]).sum(1) for name, field in fields.items()}

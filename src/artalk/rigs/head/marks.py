@@ -38,8 +38,9 @@ def weights(pieces: list[Part]) -> NDArray[np.float32]:
 
 def _head_share(points: Floats) -> Floats:
     # The nape follows the head further down than the throat does: the hinge lies at the back of the neck.
-    low = points[:, 1] + 0.12 * np.clip(60 - points[:, 2], 0, 140)
-    return step(-182, -112, low)
+    # Its lower border lies in the collar and must stay there.
+    low = points[:, 1] + 0.06 * np.clip(60 - points[:, 2], 0, 140)
+    return step(-157, -102, low)
 
 
 def landmarks(skin: Skin, used: Ints, mirror: Ints) -> Landmarks:

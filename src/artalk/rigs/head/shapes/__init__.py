@@ -3,18 +3,24 @@
 from artalk.rigs.head.part import Floats
 from artalk.rigs.head.shapes import brows, cheeks, jaw, lids, mouth, tongue
 from artalk.rigs.head.shapes.face import Face
+from artalk.rigs.head.shapes.lips import Lips
 from artalk.rigs.head.skin import Skin
 
-__all__ = ["Face", "skin_fields", "tongue_out"]
+__all__ = ["skin_fields", "tongue_out"]
 
 
 def skin_fields(skin: Skin) -> dict[str, Floats]:
     """(N, 3) displacements of the skin by shape; of left-right pairs only the left."""
     face = Face(skin)
-    made: dict[str, Floats] = {}
-    for region in (lids, jaw, mouth, brows, cheeks, tongue):
-        made |= region.fields(face)
-    return made
+    lips = Lips(face)
+    return {
+        **lids.fields(face),
+        **jaw.fields(face),
+        **mouth.fields(face, lips),
+        **brows.fields(face),
+        **cheeks.fields(face, lips),
+        **tongue.fields(lips),
+    }
 
 
 def tongue_out(skin: Skin, points: Floats) -> Floats:

@@ -34,7 +34,7 @@ def _outer_up(face: Face) -> Floats:
     middle, outer = face.at(14, 4), face.at(14, 6)
     centre = 0.5 * middle + 0.5 * outer
     p = face.points
-    wide = np.exp(-((np.abs(p[:, 0] - centre[0]) / 20) ** 3)) * step(2, 24, p[:, 0]) * step(25, 50, p[:, 2])
+    wide = np.exp(-((np.abs(p[:, 0] - centre[0]) / 23) ** 3)) * step(0, 26, p[:, 0]) * step(25, 50, p[:, 2])
     height = p[:, 1] - centre[1]
     weight = step(-16, 0, height) * (1 - step(6, 44, height)) * wide * face.lidless
-    return push(weight, 0.6, 6.8, -1.0)
+    return push(weight, 0.6, 6.4, -1.0)

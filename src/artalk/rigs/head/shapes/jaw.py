@@ -13,7 +13,9 @@ OPEN = np.radians(20.5)
 """The angle of jawOpen 1: a gap of about 38 mm between the lips."""
 
 FORWARD = np.array([0.0, -0.8, 8.0])
-LEFT = np.array([8.0, 0.0, 0.0])
+
+ASIDE = np.radians(5.4)
+"""How far it swings to one side about a line between its hinges: 8 mm at the front teeth."""
 
 LIPS = ([0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 0.01, 0.06, 0.20, 0.48, 0.77, 0.93, 0.99, 1])
 """How far each spoke of the lips goes with the jaw."""
@@ -27,10 +29,21 @@ def turn(points: Floats, angle: float) -> Floats:
     return turned - away
 
 
+def swing(points: Floats, angle: float) -> Floats:
+    """(N, 3) displacement of points that swing with the jaw to the left by `angle` radians."""
+    x, z = points[:, 0] - HINGE[0], points[:, 2] - HINGE[2]
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([(cos - 1) * x + sin * z, 0 * x, (cos - 1) * z - sin * x], 1)
+
+
 def rigid(points: Floats) -> dict[str, Floats]:
     """(N, 3) displacements of what is fast to the jaw, by shape."""
-    still = np.zeros_like(points)
-    return {"jawOpen": turn(points, OPEN), "jawForward": still + FORWARD, "jawLeft": still + LEFT, "jawRight": still - LEFT}
+    return {
+        "jawOpen": turn(points, OPEN),
+        "jawForward": np.zeros_like(points) + FORWARD,
+        "jawLeft": swing(points, ASIDE),
+        "jawRight": swing(points, -ASIDE),
+    }
 
 
 def share(face: Face, soft: float = 0.0) -> Floats:
@@ -74,5 +87,7 @@ def _mouth_corners(face: Face) -> Floats:
 
 def _upper_lip(face: Face, weight: Floats) -> Floats:
     p = face.points
-    lift = np.exp(-((p[:, 0] / 20) ** 2) - ((p[:, 1] - face.mouth[1] - 2) / 9) ** 2) * (1 - weight) * step(75, 92, p[:, 2])
+    lift = (
+        np.exp(-((p[:, 0] / 20) ** 2) - ((p[:, 1] - face.mouth[1] - 2) / 9) ** 2) * (1 - weight) * step(75, 92, p[:, 2])
+    )
     return np.stack([0 * lift, 1.4 * lift, 0 * lift], 1)

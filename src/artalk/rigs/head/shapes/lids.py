@@ -57,10 +57,9 @@ class Lids:
         room = CLEAR + np.interp(self.ring, [0, 1, 2, 3, 5], [0.1, 0.4, 1.3, 1.9, 1.9])
         least = 2 * np.minimum(distance + 0.25, EYE_RADIUS + room)
         reach = -toward + np.sqrt(np.maximum(toward**2 - distance**2 + least**2, 0))
-        out = np.linalg.norm(end, axis=1)
-        end = way * np.maximum(reach, out)[:, None]
-        bent = end - start
-        return np.stack([moved[:, 0] + wrap * (bent - moved)[:, 0], moved[:, 1] + wrap * (bent - moved)[:, 1], bent[:, 2] * wrap], 1)
+        out = np.maximum(reach, np.linalg.norm(end, axis=1))
+        depth = np.sqrt(np.maximum(out**2 - end[:, 0] ** 2 - end[:, 1] ** 2, end[:, 2] ** 2))
+        return np.stack([moved[:, 0], moved[:, 1], wrap * (depth - start[:, 2])], 1)
 
 
 def _opening(edge: Floats, chord: Floats, x: Floats, blur: Floats) -> Floats:
@@ -79,12 +78,12 @@ def fields(face: Face) -> dict[str, Floats]:
     lids = Lids(face)
     return {
         "eyeBlinkLeft": lids.glide(MEET - 1, MEET),
-        "eyeLookDownLeft": lids.glide(-0.50, -0.13),
+        "eyeLookDownLeft": lids.glide(-0.53, -0.13),
         "eyeLookUpLeft": lids.glide(0.20, 0.05),
         "eyeLookInLeft": lids.glide(-0.02, 0.01, -1.5),
         "eyeLookOutLeft": lids.glide(-0.02, 0.01, 1.5),
         "eyeWideLeft": lids.glide(0.22, -0.07),
-        "eyeSquintLeft": lids.glide(-0.14, 0.24) + _pouch(face),
+        "eyeSquintLeft": lids.glide(-0.17, 0.27) + _pouch(face),
     }
 
 

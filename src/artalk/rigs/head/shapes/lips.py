@@ -47,7 +47,7 @@ class Lips:
         return used, share, distance, away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
 
     def carry(self, moved: Floats, reach: Reach = (17, 30, 24)) -> Floats:
-        """Carry a displacement (N, 3) known on the rings to the skin outside, fading over `reach`, and into the mouth."""
+        """Carry a displacement (N, 3) of the rings into the mouth and to the skin outside, fading over `reach`."""
         used, share, distance, way = self.around
         up, beside, down = reach
         fade = np.where(way[:, 1] > 0, up, down) * way[:, 1] ** 2 + beside * (1 - way[:, 1] ** 2)
@@ -62,21 +62,30 @@ class Lips:
     def _not_nose(self) -> Floats:
         tip, base = self.face.at(9, 0), self.face.at(7, 0)
         p = self.face.points
-        nose = np.exp(-(((p[:, 0]) / 17) ** 4)) * step(base[1] - 4, base[1] + 7, p[:, 1]) * step(tip[2] - 28, tip[2] - 12, p[:, 2])
+        nose = (
+            np.exp(-(((p[:, 0]) / 17) ** 4))
+            * step(base[1] - 4, base[1] + 7, p[:, 1])
+            * step(tip[2] - 28, tip[2] - 12, p[:, 2])
+        )
         return 1 - 0.9 * nose
 
     def roll(self, upper: float, lower: float) -> Floats:
-        """(N, 3) displacement of each lip's cross-section turning inwards by an angle (radians), outwards if negative."""
+        """(N, 3) displacement of the lips' cross-sections turning inwards by angles (radians), outwards if below 0."""
         s2, c2 = self.face.lip_curve(2)
         s6, c6 = self.face.lip_curve(6)
         pivot, tangent = self._frame(0.55 * c2 + 0.45 * _resampled(s6, c6, s2), s2)
-        fade = np.interp(self.ring, [0.8, 2, 3, 5, 6, 7], [0, 0.55, 1, 1, 0.6, 0])
-        angle = (self.upper * upper - self.lower * lower) * fade * (1 - 0.85 * step(0.5, 1.0, self.along))
+        fade = np.interp(self.ring, [0.8, 2, 3, 5, 6, 7], [0, 0.85, 1, 1, 0.6, 0])
+        angle = (self.upper * upper - self.lower * lower) * fade * (1 - 0.9 * step(0.3, 1.0, self.along))
         away = self.face.points - pivot
         along = (away * tangent).sum(1, keepdims=True) * tangent
         across = away - along
         turned = np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * np.cross(tangent, across)
         return np.where(fade[:, None] > 0, turned - across, 0)
+
+    @cached_property
+    def red(self) -> Floats:
+        """(N,) 1 at the border of the vermilion, 0 where the lips touch and on the skin outside."""
+        return np.interp(self.ring, [0.8, 2, 3, 4], [0, 1, 0.6, 0])
 
     def _frame(self, curve: Floats, spokes: Floats) -> tuple[Floats, Floats]:
         """Pivot and unit tangent (towards the left) of each vertex's spoke, (N, 3) each."""
@@ -101,8 +110,9 @@ class Lips:
             here = side == way
             spoke = np.minimum(self.spoke, 8 - self.spoke)[here]
             for axis in axes:
-                line = moved[seam, axis]
-                gap = np.interp(spoke, self.spoke[seam], line) - np.interp(8 - spoke, self.spoke[seam], line)
+                line: Floats = moved[seam, axis]
+                above: Floats = np.interp(spoke, self.spoke[seam], line)
+                gap = above - np.interp(8 - spoke, self.spoke[seam], line)
                 out[here, axis] += np.where(self.spoke[here] < 4, -0.5, 0.5) * gap
         return out
 

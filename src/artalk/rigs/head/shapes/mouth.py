@@ -10,9 +10,8 @@ from artalk.rigs.head.shapes.face import Face, push
 from artalk.rigs.head.shapes.lips import Lips
 
 
-def fields(face: Face) -> dict[str, Floats]:
+def fields(face: Face, lips: Lips) -> dict[str, Floats]:
     """(N, 3) displacements of the mouth's shapes."""
-    lips = Lips(face)
     left = face.left[:, None]
     return {
         "mouthClose": close(face, lips),
@@ -34,31 +33,22 @@ def fields(face: Face) -> dict[str, Floats]:
     }
 
 
-UPPER_SHARE = 0.16
-"""The upper lip's share of closing lips over an open jaw; the lower lip does the rest."""
+CLOSED_MIDDLE, CLOSED_CORNER = 0.18, 0.27
+"""How far closed lips go down with an open jaw, as a share of its turn."""
 
 
 def close(face: Face, lips: Lips) -> Floats:
     """Takes back the gap that jawOpen makes, so that at equal weights the lips touch as they do at rest."""
-    opened = jaw.fields(face)["jawOpen"]
-    spokes, upper, lower = _seam(face, opened)
-    gap = lower - upper
-    at = np.minimum(lips.spoke, 8 - lips.spoke)
-    gap_at = np.stack([np.interp(at, spokes, gap[:, i]) for i in range(3)], 1)
-    flip = np.where(lips.x < 0, -1.0, 1.0)
-    gap_at[:, 0] *= flip
-    moved = np.where((lips.spoke < 4)[:, None], UPPER_SHARE * gap_at, (UPPER_SHARE - 1) * gap_at)
-    return lips.carry(moved, (15, 26, 34))
-
-
-def _seam(face: Face, opened: Floats) -> tuple[Floats, Floats, Floats]:
-    """Spokes 0 to 4 (K,) and how the upper and the lower lip's line moves there, (K, 3) each."""
     skin = face.skin
-    found = np.flatnonzero(np.isclose(skin.mouth_ring, 4) & (face.points[:, 0] > -1e-6))
-    found = found[np.argsort(skin.mouth_spoke[found])]
-    spoke = skin.mouth_spoke[found]
-    up, low = found[spoke <= 4], found[spoke >= 4][::-1]
-    return skin.mouth_spoke[up], opened[up], opened[low]
+    line = np.flatnonzero(np.isclose(skin.mouth_ring, 4) & (face.points[:, 0] > -1e-6))
+    line = line[np.argsort(skin.mouth_spoke[line])]
+    share = CLOSED_MIDDLE + (CLOSED_CORNER - CLOSED_MIDDLE) * face.along[line] ** 2
+    # Both lips go where the mean of the two goes, or their own little distance at rest would grow.
+    rest = 0.5 * (face.points[line] + face.points[line[::-1]])
+    back = share[:, None] * jaw.turn(rest, jaw.OPEN) - jaw.fields(face)["jawOpen"][line]
+    moved = np.stack([np.interp(lips.spoke, skin.mouth_spoke[line], back[:, i]) for i in range(3)], 1)
+    moved[:, 0] *= np.where(lips.x < 0, -1.0, 1.0)
+    return lips.carry(moved, (17, 28, 34))
 
 
 def funnel(lips: Lips) -> Floats:
@@ -90,7 +80,7 @@ def smile(face: Face, lips: Lips) -> Floats:
     pull = lips.along**1.35
     moved = lips.move(pull, 8.5, 8.8, -5.6) + lips.move(1 - pull, 1.5, 1.0, -1.2)
     moved += lips.move(lips.lower * lips.along * (1 - lips.along), 0, -3.0, 0)
-    return lips.carry(lips.sealed(moved, 1, 2), (19, 32, 26)) + push(apple(face), 1.0, 3.4, 2.6)
+    return lips.carry(lips.sealed(moved, 1, 2), (26, 34, 27)) + push(apple(face), 1.0, 3.6, 2.8)
 
 
 def frown(lips: Lips) -> Floats:
@@ -118,14 +108,14 @@ def stretch(lips: Lips) -> Floats:
 def roll_lower(lips: Lips) -> Floats:
     """The lower lip curls in over its teeth."""
     inner = lips.lower * (1 - lips.along**2)
-    moved = lips.roll(0, 0.62) + lips.move(inner, 0, 2.0, -1.2)
+    moved = lips.roll(0, 0.58) + lips.move(inner, 0, 2.0, -0.9) + lips.move(inner * lips.red, 0, 1.8, 0.3)
     return lips.carry(lips.sealed(moved, 1), (10, 16, 22))
 
 
 def roll_upper(lips: Lips) -> Floats:
     """The upper lip curls in over its teeth."""
     inner = lips.upper * (1 - lips.along**2)
-    moved = lips.roll(0.72, 0) + lips.move(inner, 0, -2.6, -0.8)
+    moved = lips.roll(0.78, 0) + lips.move(inner, 0, -1.6, 0) + lips.move(inner * lips.red, 0, -2.2, 0.3)
     return lips.carry(lips.sealed(moved, 1), (15, 16, 10))
 
 

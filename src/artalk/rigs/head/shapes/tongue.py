@@ -15,44 +15,55 @@ SPAN = 0.25
 """The jawOpen at which it has the way free."""
 
 
+ROOT = 6.0
+"""How far its root comes forward, mm."""
+
+OVER = 4.2
+"""How high over the lip its middle passes, mm."""
+
 YIELDS = 2.0
 """How far it presses the lower lip down, mm."""
 
 
-def fields(face: Face) -> dict[str, Floats]:
+def fields(lips: Lips) -> dict[str, Floats]:
     """(N, 3) displacement of the lower lip below the tongue."""
-    lips = Lips(face)
     return {"tongueOut": lips.carry(lips.move(lips.lower * (1 - lips.along**2), 0, -YIELDS, 0.6), (8, 16, 18))}
 
 
 def out(face: Face, points: Floats) -> Floats:
     """(N, 3) displacement of the tongue's `points`.
 
-    Each slice of the tongue goes to its place on a path over the lower lip and then down, turning with it and
-    getting thinner.
+    Each slice of the tongue goes to its place on a path over the lower lip and then down, turning with the path and
+    getting thinner and narrower.
     """
-    lip = face.lip(4, 8) + SPAN * jaw.turn(face.lip(4, 8)[None], jaw.OPEN)[0] - [0, YIELDS, 0]
+    lip = face.lip(4, 8)
+    lip = lip + SPAN * jaw.turn(lip[None], jaw.OPEN)[0] - [0, YIELDS, 0]
     back, tip = points[:, 2].min(), points[:, 2].max()
     t = (points[:, 2] - back) / (tip - back)
-    centre_y = _middle(points, t)
-    z = back + 6 + (lip[2] + OUT - back - 6) * t
-    past = np.maximum(z - lip[2] + 6, 0)
-    floor = lip[1] + 4.2 - 0.0015 * past**2 - 0.00014 * past**3
-    y = np.interp(z, [back, lip[2] - 22], [0.0, 1.0]) * (floor - centre_y) + centre_y
-    lean = -0.003 * past - 0.00042 * past**2
-    thin = 1 - 0.45 * step(0.2, 0.7, t) - 0.2 * step(0.7, 1, t)
-    high = (points[:, 1] - centre_y) * thin
-    narrow = 1 - 0.12 * step(0.2, 0.6, t) - 0.34 * step(0.62, 1.0, t)
-    goal = np.stack([points[:, 0] * narrow, y + high * np.cos(np.arctan(lean)), z - high * np.sin(np.arctan(lean))], 1)
+    middle = _middle(points[:, 1], t)
+    z = back + ROOT + (lip[2] + OUT - back - ROOT) * t
+    height, slope = _path(z, lip)
+    raised = np.clip((z - back) / (lip[2] - 22 - back), 0, 1)
+    lean = np.arctan(slope)
+    thin = (points[:, 1] - middle) * (1 - 0.45 * step(0.2, 0.7, t) - 0.2 * step(0.7, 1, t))
+    wide = points[:, 0] * (1 - 0.12 * step(0.2, 0.6, t) - 0.34 * step(0.62, 1.0, t))
+    y = middle + raised * (height - middle) + thin * np.cos(lean)
+    goal = np.stack([wide, y, z - thin * np.sin(lean)], 1)
     # The jaw brings its own share at that opening.
     return goal - points - SPAN * jaw.turn(points, jaw.OPEN)
 
 
-def _middle(points: Floats, t: Floats) -> Floats:
-    """(N,) the height of the tongue's middle line under each point."""
-    bins = np.linspace(0, 1, 9)
-    which = np.clip(np.round(t * 8).astype(int), 0, 8)
-    top = np.array([points[which == k, 1].max() if (which == k).any() else np.nan for k in range(9)])
-    low = np.array([points[which == k, 1].min() if (which == k).any() else np.nan for k in range(9)])
-    known = ~np.isnan(top)
-    return np.interp(t, bins[known], 0.5 * (top + low)[known])
+def _path(z: Floats, lip: Floats) -> tuple[Floats, Floats]:
+    """Height (N,) and slope (N,) of the tongue's middle line over the `lip`: level inside, bending down outside."""
+    past = np.maximum(z - lip[2] + 6, 0)
+    height = lip[1] + OVER - 0.0015 * past**2 - 0.0002 * past**3
+    return height, -0.003 * past - 0.0006 * past**2
+
+
+def _middle(heights: Floats, t: Floats) -> Floats:
+    """(N,) the height of the tongue's middle line at each point's place `t` (N,) from root to tip."""
+    slices = np.round(t, 3)
+    places = np.unique(slices)
+    middles = np.array([0.5 * (heights[slices == s].max() + heights[slices == s].min()) for s in places])
+    smooth = np.convolve(np.pad(middles, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    return np.interp(t, places, smooth)
