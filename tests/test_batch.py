@@ -56,9 +56,42 @@ def test_changed_input_settings_or_lost_output_are_done_again(jobs):
 def test_a_damaged_ledger_only_costs_the_work(jobs):
     list(batch.run(jobs, shout))
     ledger = jobs[0].outputs[0].parent / batch.LEDGER
-    assert set(json.loads(ledger.read_text())) == {"a.up", "c.up"}
-    ledger.write_text("{not json")
-    assert statuses(batch.run(jobs, shout))["a"] == "done"
+    lines = ledger.read_text().splitlines()
+    assert {json.loads(line)["output"] for line in lines} == {"a.up", "c.up"}
+    ledger.write_text(lines[1] + "\n{not json\n[]\n" + lines[0][:30])
+    kept = json.loads(lines[1])["output"][0]
+    again = statuses(batch.run(jobs, shout))
+    assert {name: again[name] for name in "ac"} == {"a": "done", "c": "done"} | {kept: "skipped"}
+
+
+def test_what_else_a_job_needs_makes_it_stale(jobs, tmp_path):
+    avatar = tmp_path / "avatar.glb"
+    avatar.write_text("one")
+    needing = [batch.Job(job.source, job.outputs, job.settings, (avatar,)) for job in jobs]
+    list(batch.run(needing, shout))
+    assert statuses(batch.run(needing, shout))["a"] == "skipped"
+    avatar.write_text("another")
+    assert statuses(batch.run(needing, shout))["a"] == "done"
+
+
+def test_an_input_that_changes_while_it_is_worked_on_is_done_again(jobs):
+    def work(job):
+        shout(job)
+        job.source.write_text("changed")
+
+    assert statuses(batch.run(jobs[:1], work)) == {"a": "done"}
+    assert statuses(batch.run(jobs[:1], shout)) == {"a": "done"}
+
+
+def test_a_full_disk_fails_the_job_alone(jobs):
+    def work(job):
+        if job is jobs[0]:
+            raise OSError(28, "No space left on device", "a.up")
+        return shout(job)
+
+    outcomes = list(batch.run(jobs, work))
+    assert statuses(outcomes) == {"a": "failed", "b": "failed", "c": "done"}
+    assert outcomes[0].reason == "No space left on device: a.up"
 
 
 def test_a_crashed_worker_is_an_outcome_and_not_a_hang(tmp_path):

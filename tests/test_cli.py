@@ -11,6 +11,8 @@ import pytest
 
 import artalk
 from artalk import cli
+from artalk.rigs import glb
+from tests.avatars import Avatar, vrm1
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +111,47 @@ def test_render_retarget_and_show(run, hello, tmp_path):
         (["animate", "{hello}", "-o", "x.csv", "--fps", "0"], "between 1 and 1000"),
         (["animate", "{hello}", "-o", "x.csv", "--gain", "nose=2"], "a gain is for one of lips"),
         (["animate", "{hello}", "-o", "x.csv", "--gain", "head"], "PART=FACTOR"),
+        (["animate", "{hello}", "-o", "x.csv", "--fps", "1e999999999"], "a frame rate is a number"),
+        (["animate", "{hello}", "-o", "x.csv", "--fps", "nan"], "a frame rate is a number"),
+        (["animate", "{hello}", "-o", "x.csv", "--fps", "30/0"], "a frame rate is a number"),
+        (["animate", "{hello}", "-o", "x.csv", "--gain", "head=nan"], "between 0 and 10"),
+        (["animate", "{hello}", "-o", "x.csv", "--gain", "=1"], "a gain is for one of lips"),
+        (["animate", "{hello}", "-o", "x.csv", "--to", "npz"], "--to is for a folder"),
+        (["animate", "{hello}", "{motion}", "-o", "x.csv"], "'x.csv' names a file"),
+        (["animate", "{hello}", "-o", ""], "say where to"),
+        (["animate", "{hello}", "-o", "x/", "--to", ","], "a folder needs formats"),
+        (["animate", "{hello}", "-o", "x/", "--to", "docx"], "artalk writes .npz"),
+        (["animate", "{hello}", "-", "-o", "x/", "--to", "csv"], "no name"),
+        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--fps", "fast"], "a frame rate is a number"),
+        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--model", "gpt"], "a model is one of"),
+        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "glb", "--rig", "none.glb"], "none.glb"),
+        (["animate", "{motion}", "-o", "x.csv"], "no sound that can be read"),
+        (["animate", "{tmp}", "-o", "x.csv"], "is a folder"),
+        (["animate", "{hello}", "-o", "x.vrm"], "give --rig AVATAR.vrm"),
+        (["animate", "{hello}", "-o", "x.csv", "--option", "colour=red"], "no output has an option 'colour'"),
+        (["animate", "{hello}", "-o", "x.csv", "--option", "degrees"], "NAME=VALUE"),
+        (["animate", "{hello}", "-o", "x.csv", "--option", "first=noon"], "a timecode is HH:MM:SS:FF"),
+        (["animate", "{hello}", "-o", "x.vrma", "--option", "expressions=loud"], "expressions are one of"),
+        (["animate", "{hello}", "-o", "-", "--to", "png"], "needs one format"),
+        (["animate", "{hello}", "-o", "-", "--to", "docx"], "artalk writes"),
+        (["animate", "{hello}", "{hello}", "-o", "-", "--to", "csv"], "one motion to stdout"),
+        (["animate", "{hello}", "-o", "x.mp4", "--size", "\u00b2"], "a size is 512 or 1920x1080"),
+        (["animate", "{hello}", "-o", "x.mp4", "--size", "64x"], "a size is 512 or 1920x1080"),
+        (["animate", "{hello}", "-o", "x.mp4", "--size", "9" * 5000], "a size is 512 or 1920x1080"),
+        (["animate", "{hello}", "-o", "x.mp4", "--rig", "ict"], "artalk assets add ict"),
+        (["animate", "{hello}", "-o", "x.mp4", "--rig", "{motion}"], "a rig is head, ict"),
+        (["render", "{motion}", "-o", "-"], "render writes"),
+        (["render", "{motion}", "-o", "x.mp4", "--audio", "none.wav"], "no sound file"),
+        (["render", "{motion}", "-o", "x.mp4", "--size", "5000"], "16 to 4096"),
+        (["render", "{motion}", "-o", "x.mp4", "--source-fps", "30"], "no option 'fps'"),
+        (["retarget", "{motion}", "-o", "-"], "needs one format"),
+        (["retarget", "{motion}", "-o", "x.csv", "--format", "csv"], "--format is for -o -"),
+        (["retarget", "{motion}", "-o", "x.csv", "--to", "oculus"], "retarget it first"),
+        (["retarget", "{motion}", "-o", "x.gltf"], "does not write .gltf"),
+        (["retarget", "{motion}", "-o", "x.csv", "--option", "colour=red"], "no option 'colour'"),
+        (["show", "{motion}", "--plot", "x.docx"], "curves are drawn into .png"),
+        (["show", "{hello}", "--plot", "x.png"], "are for motion"),
+        (["show", "{tmp}"], "is a folder"),
         (["animate", "{hello}", "-o", "x.mp4", "--size", "big"], "a size is 512 or 1920x1080"),
         (["animate", "{hello}", "-o", "x.mp4", "--size", "9"], "16 to 4096"),
         (["animate", "{hello}", "-o", "x.mp4", "--rig", "body"], "a rig is head, ict"),
@@ -141,7 +184,7 @@ def test_a_mistake_is_one_sentence_and_2(run, hello, tmp_path, monkeypatch, argu
     assert sentence in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
-    assert not list(tmp_path.glob("x.*"))
+    assert not list(tmp_path.glob("x*"))
 
 
 def test_stdin_to_stdout(hello):
@@ -178,3 +221,85 @@ def test_a_failed_write_leaves_what_was_there(run, hello, tmp_path, monkeypatch)
     assert kept.read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["kept.npz"]
     assert Path(kept).exists()
+
+
+def test_cues_name_the_sound_and_options_reach_their_format(run, hello, tmp_path):
+    outputs = [tmp_path / name for name in ("a.cues.json", "a.json", "a.xml", "a.csv", "a.tsv")]
+    asked = [x for path in outputs for x in ("-o", path)] + [
+        "--option",
+        "degrees=true",
+        "--option",
+        "first=01:00:00:00",
+    ]
+    assert run("animate", hello, *asked)[0] == 0
+    assert json.loads(outputs[0].read_text())["metadata"]["soundFile"] == str(hello)
+    assert json.loads(outputs[1].read_text())["trackPath"] == str(hello)
+    assert f"<soundFile>{hello}</soundFile>" in outputs[2].read_text()
+    assert outputs[3].read_text().splitlines()[1].startswith("01:00:00:00.000,61,")
+    head = artalk.load(outputs[3], degrees=True).group("head")
+    np.testing.assert_allclose(head, artalk.animate(hello).group("head"), atol=1e-6)
+
+
+def test_a_file_without_a_rate_is_read_at_the_one_that_is_said(run, tmp_path):
+    (tmp_path / "t.csv").write_text("jawOpen\n" + "0.5\n" * 60)
+    assert "60 frames at 30 fps, 2.00 s" in run("show", tmp_path / "t.csv")[1]
+    assert "60 frames at 60 fps, 1.00 s" in run("show", tmp_path / "t.csv", "--source-fps", "60")[1]
+    run("retarget", tmp_path / "t.csv", "-o", tmp_path / "t.npz", "--source-fps", "60", "--fps", "30")
+    assert len(artalk.load(tmp_path / "t.npz")) == 30
+
+
+def test_an_avatar_says_what_it_lacks_and_leaves_as_it_came(run, hello, tmp_path):
+    (tmp_path / "me.vrm").write_bytes(vrm1().bytes())
+    (tmp_path / "me.glb").write_bytes(Avatar(("jawOpen", "eyeBlinkLeft")).bytes())
+    code, _, err = run("animate", hello, "-o", tmp_path / "out.vrm", "--rig", tmp_path / "me.vrm")
+    assert code == 0
+    assert "of 52 ARKit shapes matched" in err.splitlines()[0]
+    assert "VRMC_vrm" in glb.read(tmp_path / "out.vrm").json["extensions"]
+    assert run("retarget", tmp_path / "out.vrm", "-o", tmp_path / "no.csv")[0] == 2
+    assert "presets" not in run("animate", hello, "-o", tmp_path / "o.csv", "--rig", tmp_path / "me.vrm")[2]
+    assert run("animate", hello, "-o", tmp_path / "no.vrm", "--rig", tmp_path / "me.glb")[0] == 2
+    assert run("animate", hello, "-o", tmp_path / "out.glb", "--rig", tmp_path / "me.glb", "--quiet")[2] == ""
+    assert run("render", tmp_path / "out.glb", "-o", tmp_path / "out.gif", "--size", "32")[0] == 0
+    assert "jawOpen" in run("show", tmp_path / "out.glb")[1]
+    assert "missing" in run("show", tmp_path / "me.glb")[1]
+
+
+def test_one_file_into_a_folder_is_skipped_too_and_frames_get_a_folder(run, hello, tmp_path):
+    again = ("animate", hello, "-o", tmp_path / "out", "--to", "csv,png", "--size", "16", "--fps", "2")
+    assert run(*again)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "hello").iterdir())[:2] == ["00000.png", "00001.png"]
+    assert "0 done, 1 skipped, 0 failed" in run(*again)[2]
+    assert "wrote" in run(*again, "--force")[2]
+
+
+def test_what_goes_to_stdout_is_what_goes_into_a_file(hello, tmp_path):
+    artalk.save(artalk.animate(hello), tmp_path / "m.npz")
+    artalk.save(artalk.animate(hello), tmp_path / "m.csv")
+    done = subprocess.run(
+        [sys.executable, "-m", "artalk.cli", "retarget", tmp_path / "m.npz", "-o", "-", "--format", "csv"],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == (tmp_path / "m.csv").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "artalk.cli", "animate", hello, "-o", "-", "--to", "mp4", "--size", "16", "--fps", "2"],
+        capture_output=True,
+        check=True,
+    )
+    assert artalk.listen(_saved(tmp_path / "m.mp4", done.stdout)).duration == pytest.approx(2, abs=0.05)
+
+
+def test_words_reach_a_terminal_that_cannot_show_them(hello, tmp_path):
+    artalk.save(artalk.animate(hello), tmp_path / "m.npz")
+    done = subprocess.run(
+        [sys.executable, "-m", "artalk.cli", "show", tmp_path / "m.npz"],
+        env={"PYTHONIOENCODING": "ascii", "PATH": ""},
+        capture_output=True,
+        check=True,
+    )
+    assert b"nods over" in done.stdout
+
+
+def _saved(path, content):
+    path.write_bytes(content)
+    return path

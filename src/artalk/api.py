@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from artalk.channels import Channels
 from artalk.errors import BadInput, MissingFile
+from artalk.formats import files
 from artalk.motion import Fps, Motion, exact_fps
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ Progress = Callable[[int, int], None]
 MODELS = ("visemes",)
 """Names of the generators that come with the package; the first is the default."""
 
-PICTURES = (".mp4", ".webm", ".gif", ".png")
+PICTURES = files.PICTURES
 """Suffixes that show a rig in motion; no suffix means a folder of PNG frames."""
 
-RIGGED = (".glb", ".usda", ".usdc")
-"""Suffixes that hold the rig together with its motion."""
+SIDES = (16, 4096)
+"""Pixels of the shortest and the longest side of a picture."""
 
 
 def generator(model: str = MODELS[0]) -> Generator:
@@ -120,11 +121,9 @@ def stream(
     return generator(model).stream(_condition(style), seed, sample_rate)
 
 
-def load(path: Location) -> Motion:
-    """Motion from a file, by its suffix."""
-    from artalk.formats import files
-
-    return files.load(Path(path))
+def load(path: Location, **options: Any) -> Motion:
+    """Motion from a file, by its suffix, with the options of its format: `load("take.csv", fps=30)`."""
+    return files.load(Path(path), **options)
 
 
 def retarget(motion: Motion, to: Channels | str) -> Motion:
@@ -174,13 +173,19 @@ def render(
     backend: Backend = "auto",
 ) -> Clip:
     """The pictures of `motion` on a rig, with its sound: `render(motion, audio="hello.wav").save("hello.mp4")`."""
-    width, height = size
-    if not (16 <= width <= 4096 and 16 <= height <= 4096):
-        raise BadInput(f"a picture is 16 to 4096 pixels wide and high, got {width} x {height}")
+    width, height = picture_size(*size)
     face = _face(rig)
     if motion.channels != face.channels:
         motion = retarget(motion, face.channels)
     return Clip(motion, face, None if audio is None else listen(audio), width, height, backend)
+
+
+def picture_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height, or `BadInput` where they are no size of a picture."""
+    low, high = SIDES
+    if not (low <= width <= high and low <= height <= high):
+        raise BadInput(f"a picture is {low} to {high} pixels wide and high, got {width} x {height}")
+    return width, height
 
 
 def save(
@@ -192,22 +197,25 @@ def save(
     size: tuple[int, int] = (512, 512),
     backend: Backend = "auto",
     progress: Progress | None = None,
+    **options: Any,
 ) -> None:
-    """Write motion to a file, by its suffix.
+    """Write motion to a file, by its suffix, with the options of its format: `save(motion, "take.csv", degrees=True)`.
 
-    Pictures (.mp4, .webm, .gif, .png) and scenes (.glb, .usda, .usdc) show the `rig`; videos carry the `audio`. The
-    file is written under a temporary name and renamed: a failure leaves what was there.
+    Pictures (.mp4, .webm, .gif, .png) and scenes (.glb, .vrm, .usda, .usdc) show the `rig`; videos carry the `audio`,
+    and formats that name the sound (.json, .cues.json, .xml) get its path. The file is written under a temporary name
+    and renamed: a failure leaves what was there. docs/formats.md lists the options.
     """
-    from artalk.formats import files
-
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix in PICTURES:
+    if target.suffix.lower() in PICTURES:
+        if options:
+            raise BadInput(f"{target.suffix} has no option {', '.join(map(repr, options))}; see artalk.render")
         render(motion, rig, audio, size=size, backend=backend).save(target, progress)
-    elif suffix in RIGGED:
-        files.save(motion, target, rig=_face(rig))
-    else:
-        files.save(motion, target)
+        return
+    if files.is_rigged(target):
+        options["rig"] = _face(rig)
+    if isinstance(audio, str | PathLike) and audio != "-" and "sound" in files.options(target):
+        options.setdefault("sound", fspath(audio))
+    files.save(motion, target, **options)
 
 
 def _face(face: Face) -> Rig:

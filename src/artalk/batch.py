@@ -3,7 +3,6 @@
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from artalk.errors import ArtalkError
 
-LEDGER = ".artalk.json"
+LEDGER = ".artalk.jsonl"
 """Beside the outputs: what each was made from, so that a second run skips what is finished and nothing else."""
 
 
@@ -20,17 +19,19 @@ LEDGER = ".artalk.json"
 class Job:
     """One input and the files that it becomes.
 
-    `settings` are JSON-able and decide, with the input, whether finished work is stale.
+    `settings` are JSON-able and decide, with the input and the files that it `needs` besides (an avatar, a style),
+    whether finished work is stale.
     """
 
     source: Path
     outputs: tuple[Path, ...]
     settings: dict[str, Any]
+    needs: tuple[Path, ...] = ()
 
     def signature(self) -> str:
         """What the outputs depend on."""
-        stat = self.source.stat()
-        facts = [str(self.source.resolve()), stat.st_size, stat.st_mtime_ns, self.settings]
+        stats = [(str(path.resolve()), path.stat()) for path in (self.source, *self.needs)]
+        facts = [[(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats], self.settings]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -48,13 +49,13 @@ def run(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int = 1, aga
     """Do the jobs, yield their outcomes as they come.
 
     A job is skipped when all its outputs exist and the ledger says that they were made from the same input with the
-    same settings, unless `again`. An `ArtalkError` or a crashed worker fails that job alone. `work` must be importable
-    from its module when `processes` > 1.
+    same settings, unless `again`. An `ArtalkError`, an `OSError` (a full disk) or a crashed worker fails that job
+    alone. `work` must be importable from its module when `processes` > 1.
     """
     ledger = Ledger()
     todo: list[Job] = []
     for job in jobs:
-        if not again and ledger.has(job):
+        if ledger.has(job) and not again:
             yield Outcome(job, "skipped")
         else:
             todo.append(job)
@@ -65,37 +66,48 @@ def run(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int = 1, aga
 
 
 class Ledger:
-    """The signatures of finished outputs, one small JSON file a folder, written after every job."""
+    """The signatures of finished outputs: one file a folder, a line of JSON for each, later lines count."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[str, str]] = {}
+        self._signatures: dict[tuple[Path, ...], str] = {}
 
     def has(self, job: Job) -> bool:
         """Whether all outputs of `job` exist and are up to date."""
         try:
-            signature = job.signature()
+            signature = self._signatures[job.outputs] = job.signature()
         except OSError:
             return False
         return all(path.exists() and self._read(path.parent).get(path.name) == signature for path in job.outputs)
 
     def add(self, job: Job) -> None:
-        """Note that `job` is finished."""
-        signature = job.signature()
-        for folder in {path.parent for path in job.outputs}:
-            entries = self._read(folder)
-            entries |= {path.name: signature for path in job.outputs if path.parent == folder}
-            temporary = folder / f"{LEDGER}.{os.getpid()}"
-            temporary.write_text(json.dumps(entries, indent=1, sort_keys=True))
-            temporary.replace(folder / LEDGER)
+        """Note that `job` is finished, as its input was when `has` was asked."""
+        signature = self._signatures.get(job.outputs)
+        if signature is None:
+            return
+        for path in job.outputs:
+            # A line at the end, not the whole file anew: the work for n files stays n.
+            with open(path.parent / LEDGER, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"output": path.name, "signature": signature}) + "\n")
 
     def _read(self, folder: Path) -> dict[str, str]:
         if folder not in self._folders:
-            try:
-                self._folders[folder] = dict(json.loads((folder / LEDGER).read_text()))
-            except (OSError, ValueError, TypeError):
-                # No ledger, or one that was damaged: the work is done again, which is always right.
-                self._folders[folder] = {}
+            self._folders[folder] = dict(_entries(folder / LEDGER))
         return self._folders[folder]
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str]]:
+    """What a ledger says; without one, or where it is damaged, the work is done again, which is always right."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            yield str(entry["output"]), str(entry["signature"])
+        except (ValueError, TypeError, KeyError):
+            continue
 
 
 def _try(work: Callable[[Job], Any], job: Job) -> Outcome:
@@ -103,6 +115,8 @@ def _try(work: Callable[[Job], Any], job: Job) -> Outcome:
         return Outcome(job, "done", result=work(job))
     except ArtalkError as error:
         return Outcome(job, "failed", str(error))
+    except OSError as error:
+        return Outcome(job, "failed", f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
 
 
 def _in_processes(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int) -> Iterator[Outcome]:

@@ -1,7 +1,9 @@
 """The command line: one function a verb. Results go to stdout, talk and progress to stderr."""
 
+import io
 import json
 import logging
+import re
 import shutil
 import sys
 import tempfile
@@ -10,6 +12,7 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,10 +22,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from artalk import __version__, api, batch
+from artalk import __version__, api, batch, edit
+from artalk.audio import Audio
 from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
 from artalk.formats import files
-from artalk.motion import Motion
+from artalk.motion import Motion, exact_fps
 
 app = typer.Typer(
     name="artalk",
@@ -46,7 +50,14 @@ Outputs = Annotated[
 To = Annotated[str | None, typer.Option("--to", help="Formats, when -o is a folder or -: csv,mp4,glb …")]
 Rig = Annotated[str, typer.Option("--rig", help="head, ict, or the path of your avatar (.glb, .gltf, .vrm).")]
 Size = Annotated[str, typer.Option("--size", help="Of pictures: 512, or 1920x1080.")]
-FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29.97, 60 … (default: the model's).")]
+FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29.97, 60 … (default: as it is made).")]
+SourceFps = Annotated[
+    str | None, typer.Option("--source-fps", help="Read the file at this rate, where it does not say its own.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE for a format: degrees=true, first=01:00:00:00, expressions=camelCase."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
 Json = Annotated[bool, typer.Option("--json", help="A report for programs, on stdout.")]
 Backend = Annotated[str, typer.Option("--backend", help="Renderer: auto, gl or raster.")]
@@ -82,6 +93,7 @@ def animate(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Files worked on at once.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Do finished files again.")] = False,
     backend: Backend = "auto",
+    option: Options = None,
     json_report: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -101,12 +113,15 @@ def animate(
         "size": _size(size),
         "gains": _gains(gain or []),
         "backend": _backend(backend),
+        "options": _options(option or []),
     }
     if output == ["-"]:
-        _to_stdout(_animate_one(sounds, settings), to, settings)
+        _check(settings, quiet=True)
+        _animate_to_stdout(sounds, to, settings)
         return
     work = _plan(sounds, output, to, settings)
-    outcomes = _run(work, jobs, force or _is_single(output), quiet)
+    _check(settings, quiet, tuple(path for job in work for path in job.outputs))
+    outcomes = [_do(work[0], quiet)] if _is_single(output) else _run(work, jobs, force, quiet)
     _report(outcomes, json_report, quiet)
 
 
@@ -118,18 +133,19 @@ def render(
     rig: Rig = "head",
     size: Size = "512",
     fps: FpsOption = None,
+    source_fps: SourceFps = None,
     backend: Backend = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Show motion on a rig, as video or pictures."""
-    moving = api.load(motion)
+    moving = _read(motion, source_fps)
     if fps is not None:
         moving = moving.resample(fps)
     target = Path(output)
-    if target.suffix.lower() not in (*api.PICTURES, ""):
+    if output in ("", "-") or target.suffix.lower() not in (*api.PICTURES, ""):
         raise BadInput(f"render writes {', '.join(api.PICTURES)} or a folder, got {output!r}; see artalk retarget")
     with _bar(f"drawing {target.name}", quiet) as progress:
-        clip = api.render(moving, rig, audio, size=_size(size), backend=_backend(backend))
+        clip = api.render(moving, _face(rig, quiet), audio, size=_size(size), backend=_backend(backend))
         clip.save(target, progress)
     _say(f"wrote {target}", quiet)
 
@@ -139,29 +155,133 @@ def retarget(
     motion: Annotated[str, typer.Argument(help="A motion file.")],
     output: Annotated[str, typer.Option("-o", "--output", help="Where to, in any motion format, or - for stdout.")],
     to: Annotated[str | None, typer.Option("--to", help="arkit, oculus, vrm … (default: as it is).")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="The format, when -o is -: csv, json …")] = None,
     fps: FpsOption = None,
+    source_fps: SourceFps = None,
+    audio: Annotated[
+        str | None, typer.Option("--audio", help="The sound that goes with it, or that cues name.")
+    ] = None,
     rig: Rig = "head",
+    option: Options = None,
     quiet: Quiet = False,
 ) -> None:
     """Motion into other channels, another frame rate or another file format."""
-    moving = api.load(motion)
+    moving = _read(motion, source_fps)
     if to is not None:
         moving = api.retarget(moving, to)
     if fps is not None:
         moving = moving.resample(fps)
-    api.save(moving, output, rig=rig)
+
+    def write(path: Path) -> None:
+        face = _face(rig, quiet) if _shows(path) else rig
+        api.save(moving, path, rig=face, audio=audio, **_options(option or []))
+
+    if output == "-":
+        _to_stdout(file_format, "--format", write)
+        return
+    if file_format is not None:
+        raise BadInput(f"--format is for -o -, the suffix of {output!r} says the format")
+    write(Path(output))
     _say(f"wrote {output}", quiet)
 
 
 @app.command()
 def show(
-    file: Annotated[str, typer.Argument(help="A motion file, a sound, or an avatar.")],
+    file: Annotated[str, typer.Argument(help="A motion file, a sound, an avatar, or a corpus.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the curves into this picture.")] = None,
+    source_fps: SourceFps = None,
     json_report: Json = False,
 ) -> None:
     """Say what is in a file."""
-    facts, words = _facts(Path(file), plot)
+    facts, words = _facts(Path(file), plot, source_fps)
     print(json.dumps(facts, indent=1) if json_report else words)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe: a .toml file such as recipes/default.toml.")],
+    corpus: Annotated[str, typer.Argument(help="The folder of a corpus.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="The run's folder; a run goes on where it ended.")],
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: all).")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model by a recipe; the same command goes on with a run that was stopped.
+
+    artalk train recipes/default.toml corpus/ -o run/
+
+    torchrun --nproc-per-node 4 -m artalk.cli train recipes/default.toml corpus/ -o run/
+    """
+    from artalk import config
+    from artalk.data.clips import Corpus
+    from artalk.errors import needs
+
+    torch = needs("torch", "train", "training")
+    from artalk.train.loop import train as learn
+    from artalk.train.recipe import Recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    kept = learn(config.load(Recipe, recipe), Corpus(corpus), Path(output), _training(quiet))
+    for stage, path in kept.items():
+        _say(f"{stage}: {path}", quiet)
+
+
+@app.command()
+def evaluate(
+    corpus: Annotated[str, typer.Argument(help="The folder of a corpus; its validation split is judged on.")],
+    models: Annotated[list[str], typer.Argument(help="rest, mean, rules, nearest, or files: .onnx, .safetensors.")],
+    clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips at most.")] = 80,
+    source: Annotated[str | None, typer.Option("--source", help="Only clips of this source.")] = None,
+    rig: Rig = "head",
+    free: Annotated[bool, typer.Option("--free", help="Without a sample of the speaker's style.")] = False,
+    silent: Annotated[bool, typer.Option("--any", help="Also speech without measured motion.")] = False,
+    plot: Annotated[str | None, typer.Option("--plot", help="Draw the figures into this picture.")] = None,
+    json_report: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge models and baselines on held-out clips: lips, closures, blinks, head, seeds, style.
+
+    artalk evaluate corpus/ rules nearest run/generator/best.safetensors
+    """
+    from artalk.data.clips import Corpus
+    from artalk.evaluate import face, judge, performers, report
+
+    held = Corpus(corpus)
+    measured = face.of_rig(_blendshapes(rig))
+    entries = judge.chosen(held, clips, source, with_motion=not silent)
+    if not entries:
+        raise BadInput(f"{corpus!r} has no held-out clips of that kind")
+    judged: list[judge.Judged] = []
+    for name in models:
+        with _bar(f"judging {name}", quiet) as progress:
+            performer = performers.performer(name, held)
+            judged.append(judge.judge(performer, held, entries, measured, not free, progress))
+    if plot:
+        report.plot(judged, Path(plot))
+    print(report.as_json(judged) if json_report else report.words(judged, corpus))
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A trained .safetensors.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="The .onnx to write.")],
+    weights: Annotated[str, typer.Option("--weights", help="Stored as float32, float16 or int8.")] = "float16",
+    quiet: Quiet = False,
+) -> None:
+    """Turn a trained model into the one file that animate runs, and say what it deviates by."""
+    from artalk.errors import needs
+
+    torch = needs("torch", "train", "exporting a model")
+    from artalk import checkpoint
+
+    loaded, target = checkpoint.load(model), Path(output)
+    if target.suffix != ".onnx":
+        raise BadInput(f"a model is exported to .onnx, got {output!r}")
+    checkpoint.export(loaded, target, weights)  # pyright: ignore[reportArgumentType]  # checked inside
+    noise = torch.randn(10 * 16000, generator=torch.Generator().manual_seed(0)) * 0.1
+    deviation = checkpoint.deviation(loaded, target, noise)
+    size = target.stat().st_size / 1e6
+    _say(f"wrote {output}: {size:.1f} MB, {weights}, at most {deviation.largest:.2g} from torch", quiet)
 
 
 @assets_app.callback(invoke_without_command=True)
@@ -195,6 +315,9 @@ def assets_remove(kind: Annotated[str, typer.Argument(help="What to forget: ict.
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
     warnings.showwarning = _warn
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="artalk: %(message)s", stream=sys.stderr)
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
@@ -218,10 +341,69 @@ def main(arguments: Sequence[str] | None = None) -> None:
 # ── what the verbs share ──
 
 
-def _animate_one(sounds: Sequence[str], settings: dict[str, Any]) -> Motion:
+def _training(quiet: bool) -> Callable[[Any], None]:
+    """A line that lives on a terminal; elsewhere a line at every check."""
+
+    def report(progress: Any) -> None:
+        left = (progress.steps - progress.step) * progress.pace / 60
+        line = (
+            f"{progress.stage} {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {progress.pace:.2f} s a step"
+        )
+        line += f"  {left:.0f} min left"
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in progress.figures.items())
+        if quiet or not (figures or talk.is_terminal):
+            return
+        talk.print(f"{line}  {figures}" if figures else line, end="\n" if figures else "\r")
+
+    return report
+
+
+def _blendshapes(name: str) -> Any:
+    from artalk.rigs.blendshape import BlendshapeRig
+
+    face = api.rig(name)
+    if not isinstance(face, BlendshapeRig):
+        raise BadInput(f"figures are measured on a rig of blendshapes, {name!r} is none")
+    return face
+
+
+def _animate_to_stdout(sounds: Sequence[str], to: str | None, settings: dict[str, Any]) -> None:
     if len(sounds) != 1:
         raise BadInput(f"-o - writes one motion to stdout, got {len(sounds)} inputs")
-    return _make(api.listen(sounds[0]), settings)
+
+    def write(path: Path) -> None:
+        audio = api.listen(sounds[0])
+        _save(_make(audio, settings), path, sounds[0], audio, settings)
+
+    _to_stdout(to, "--to", write)
+
+
+def _check(settings: dict[str, Any], quiet: bool, outputs: tuple[Path, ...] = ()) -> None:
+    """Refuse what no input could be worked on with, before any is."""
+    if settings["fps"] is not None:
+        exact_fps(settings["fps"])
+    api.stream(model=settings["model"], style=settings["style"], seed=settings["seed"])
+    known = {name for path in outputs for name in _known_options(path)}
+    for name in settings["options"]:
+        if outputs and name not in known:
+            raise BadInput(f"no output has an option {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+    if settings["rig"] != "head" and any(_shows(path) for path in outputs):
+        _face(settings["rig"], quiet)
+
+
+@cache
+def _rig(name: str) -> Any:
+    """A rig, made once in a process."""
+    return api.rig(name)
+
+
+def _face(name: str, quiet: bool) -> Any:
+    """A rig; what the user's own avatar lacks is said."""
+    face = _rig(name)
+    report = getattr(face, "report", None)
+    if report is not None and (report.missing or report.approximated):
+        _say(f"{name}: {report}", quiet)
+    return face
 
 
 def _make(sound: Any, settings: dict[str, Any]) -> Motion:
@@ -244,7 +426,6 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
     started = time.perf_counter()
     audio = api.listen(str(job.source))
     motion = _make(audio, job.settings)
-    face = api.rig(job.settings["rig"]) if any(_shows(path) for path in job.outputs) else job.settings["rig"]
     for path in job.outputs:
         task = bar.add_task(path.name, total=len(motion)) if bar else None
 
@@ -252,15 +433,7 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
             if bar is not None:
                 bar.update(task, completed=done, total=total)
 
-        api.save(
-            motion,
-            path,
-            rig=face,
-            audio=audio,
-            size=job.settings["size"],
-            backend=job.settings["backend"],
-            progress=progress,
-        )
+        _save(motion, path, str(job.source), audio, job.settings, progress)
         progress(len(motion), len(motion))
     return {
         "frames": len(motion),
@@ -270,31 +443,77 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
     }
 
 
+def _save(
+    motion: Motion,
+    path: Path,
+    source: str,
+    audio: Audio,
+    settings: dict[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write one output: pictures carry the sound itself, other formats can only name it."""
+    face = _rig(settings["rig"]) if _shows(path) else settings["rig"]
+    if path.suffix.lower() in (*api.PICTURES, ""):
+        clip = api.render(motion, face, audio, size=settings["size"], backend=settings["backend"])
+        clip.save(path, progress)
+        return
+    known = _known_options(path)
+    options = {name: value for name, value in settings["options"].items() if name in known}
+    api.save(motion, path, rig=face, audio=source, **options)
+
+
 def _shows(path: Path) -> bool:
-    return path.suffix.lower() in (*api.PICTURES, *api.RIGGED, "")
+    return path.suffix.lower() in (*api.PICTURES, "") or files.is_rigged(path)
+
+
+def _known_options(path: Path) -> tuple[str, ...]:
+    """What `--option` can say to the writer of a file."""
+    if path.suffix.lower() in (*api.PICTURES, ""):
+        return ()
+    return tuple(name for name in files.options(path) if name not in ("rig", "sound"))
 
 
 def _plan(sounds: Sequence[str], output: list[str] | None, to: str | None, settings: dict[str, Any]) -> list[batch.Job]:
     """Which input becomes which files; what cannot be written is refused before any work is done."""
-    targets = output or []
-    if len(sounds) == 1 and targets and not _is_folder(targets[0]) and to is None:
-        return [batch.Job(Path(sounds[0]), tuple(_writable(Path(target)) for target in targets), settings)]
-    if len(targets) > 1:
-        raise BadInput("several inputs go into one folder: -o FOLDER --to FORMATS")
+    targets = [target for target in output or [] if target]
+    needs = _needs(settings)
     if not targets:
         raise BadInput("say where to: -o FILE, or -o FOLDER --to FORMATS")
-    if to is None:
+    if _is_single(targets):
+        if len(sounds) > 1:
+            raise BadInput(f"several inputs go into a folder, {targets[0]!r} names a file: -o FOLDER --to FORMATS")
+        if to is not None:
+            raise BadInput(f"--to is for a folder or -, the suffix of {targets[0]!r} says the format")
+        paths = tuple(dict.fromkeys(_writable(Path(target)) for target in targets))
+        return [batch.Job(Path(sounds[0]), paths, settings, needs)]
+    if len(targets) > 1:
+        raise BadInput("several inputs go into one folder: -o FOLDER --to FORMATS")
+    if "-" in sounds:
+        raise BadInput("what comes from standard input has no name to go into a folder under: give -o FILE")
+    suffixes = list(dict.fromkeys(_suffix(name) for name in (to or "").split(",") if name.strip()))
+    if not suffixes:
         raise BadInput("a folder needs formats: --to mp4,csv")
-    suffixes = [_suffix(name) for name in to.split(",") if name.strip()]
     for suffix in suffixes:
         _writable(Path(f"x{suffix}"))
     folder = Path(targets[0])
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"several inputs go into a folder, {str(folder)!r} is a file")
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [batch.Job(Path(s), tuple(folder / f"{Path(s).stem}{x}" for x in suffixes), settings) for s in sounds]
+    jobs = [batch.Job(Path(s), tuple(_output(folder, Path(s), x) for x in suffixes), settings, needs) for s in sounds]
     _no_two_alike(jobs)
     return jobs
+
+
+def _needs(settings: dict[str, Any]) -> tuple[Path, ...]:
+    """The files, besides the sound, that outputs depend on."""
+    named = [Path(name) for name in (settings["style"], settings["rig"]) if name is not None]
+    return tuple(path for path in named if path.is_file())
+
+
+def _output(folder: Path, source: Path, suffix: str) -> Path:
+    """Where an input goes in a folder; the frames of one go into a folder of their own."""
+    if suffix == ".png":
+        return folder / source.stem.replace(".", "_")
+    return folder / f"{source.stem}{suffix}"
 
 
 def _writable(path: Path) -> Path:
@@ -315,11 +534,13 @@ def _no_two_alike(jobs: Sequence[batch.Job]) -> None:
             taken[path] = job.source
 
 
+def _do(job: batch.Job, quiet: bool) -> batch.Outcome:
+    with _bars(quiet) as bar:
+        return batch.Outcome(job, "done", result=_work_with(job, bar))
+
+
 def _run(jobs: Sequence[batch.Job], processes: int, again: bool, quiet: bool) -> list[batch.Outcome]:
-    if len(jobs) == 1:
-        with _bars(quiet) as bar:
-            result = _work_with(jobs[0], bar)
-        return [batch.Outcome(jobs[0], "done", result=result)]
+    jobs[0].outputs[0].parent.mkdir(parents=True, exist_ok=True)  # all go into one folder
     with _bars(quiet) as bar:
         task = bar.add_task("files", total=len(jobs)) if bar else None
         outcomes: list[batch.Outcome] = []
@@ -351,7 +572,7 @@ def _report(outcomes: Sequence[batch.Outcome], json_report: bool, quiet: bool) -
 
 
 def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -> None:
-    if len(outcomes) == 1 and not failed:
+    if [outcome.status for outcome in outcomes] == ["done"]:
         outcome = outcomes[0]
         result = outcome.result
         names = ", ".join(str(path) for path in outcome.job.outputs)
@@ -372,38 +593,45 @@ def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -
         talk.print(table)
 
 
-def _to_stdout(motion: Motion, to: str | None, settings: dict[str, Any]) -> None:
-    if to is None or "," in to:
-        raise BadInput("-o - needs one format: --to csv, json, npz, tsv …")
+def _to_stdout(name: str | None, option: str, write: Callable[[Path], None]) -> None:
+    """What `write` puts into a file of the format called `name`, to stdout."""
+    if not name or "," in name or _suffix(name) == ".png":
+        raise BadInput(f"-o - needs one format: {option} csv, json, npz, tsv …")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"motion{_suffix(to)}"
-        api.save(motion, path, rig=settings["rig"], size=settings["size"], backend=settings["backend"])
+        path = _writable(Path(folder) / f"motion{_suffix(name)}")
+        write(path)
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 
 
-def _facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
-    if not path.exists():
+def _facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
+    if str(path) != "-" and not path.exists():
         raise MissingFile(f"nothing is at {str(path)!r}")
-    if path.suffix.lower() in (".vrm", ".gltf"):
-        return _avatar_facts(path)
-    if path.suffix.lower() == ".glb":
+    if (path / "index.json").is_file():
+        return _corpus_facts(path)
+    if path.suffix.lower() in (".glb", ".gltf", ".vrm"):
         try:
-            return _motion_facts(path, plot)
+            return _motion_facts(path, plot, fps)
         except BadFile:
-            if plot:
+            if plot or fps:
                 raise
             return _avatar_facts(path)
     if path.name.lower().endswith(files.readable()):
-        return _motion_facts(path, plot)
+        return _motion_facts(path, plot, fps)
+    if plot or fps:
+        raise BadInput(f"--plot and --source-fps are for motion, {path.name!r} is none")
     return _sound_facts(path)
 
 
-def _motion_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
+def _read(path: str | Path, fps: str | None) -> Motion:
+    return api.load(path) if fps is None else api.load(path, fps=exact_fps(fps))
+
+
+def _motion_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
     from artalk.summary import summarise
 
-    motion = api.load(path)
+    motion = _read(path, fps)
     if plot:
         from artalk.plot import plot as draw
 
@@ -411,6 +639,13 @@ def _motion_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
         talk.print(f"drew {escape(plot)}")
     summary = summarise(motion)
     return summary.as_dict(), summary.words()
+
+
+def _corpus_facts(path: Path) -> tuple[dict[str, Any], str]:
+    from artalk.data.clips import Corpus
+
+    corpus = Corpus(path)
+    return {"clips": [asdict(entry) for entry in corpus.entries], "statistics": corpus.statistics}, corpus.words()
 
 
 def _sound_facts(path: Path) -> tuple[dict[str, Any], str]:
@@ -446,7 +681,8 @@ def _decibels(samples: Any) -> float:
     return 20 * float(np.log10(max(peak, 1e-6)))
 
 
-def _is_single(output: list[str] | None) -> bool:
+def _is_single(output: Sequence[str] | None) -> bool:
+    """Whether `-o` names files rather than a folder."""
     return bool(output) and not _is_folder((output or [""])[0])
 
 
@@ -459,10 +695,22 @@ def _suffix(name: str) -> str:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    if not width.isdigit() or (height and not height.isdigit()):
+    found = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text.lower(), re.ASCII)
+    if found is None:
         raise BadInput(f"a size is 512 or 1920x1080, got {text!r}")
-    return int(width), int(height or width)
+    width, height = found.groups()
+    return api.picture_size(int(width), int(height or width))
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """Options of formats: names and texts, but that true and false are truth values."""
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise BadInput(f"an option is NAME=VALUE such as degrees=true, got {text!r}")
+        options[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return options
 
 
 def _gains(texts: Sequence[str]) -> dict[str, float]:
@@ -473,6 +721,7 @@ def _gains(texts: Sequence[str]) -> dict[str, float]:
             gains[part] = float(factor)
         except ValueError:
             raise BadInput(f"a gain is PART=FACTOR such as head=0.5, got {text!r}") from None
+    edit.check(gains)
     return gains
 
 

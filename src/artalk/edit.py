@@ -25,18 +25,24 @@ PARTS: dict[str, tuple[int, ...]] = {
 """Parts of a face, as columns of ARKit motion, that `scaled` strengthens or calms."""
 
 
+def check(gains: Mapping[str, float]) -> None:
+    """Raise `BadInput` for an unknown part or a gain outside 0..10."""
+    for part, gain in gains.items():
+        if part not in PARTS:
+            raise BadInput(f"a gain is for one of {', '.join(PARTS)}, got {part!r}")
+        if not 0 <= gain <= 10:
+            raise BadInput(f"a gain lies between 0 and 10, got {part}={gain}")
+
+
 def scaled(motion: Motion, gains: Mapping[str, float]) -> Motion:
     """ARKit motion with whole `PARTS` multiplied: `scaled(motion, {"head": 0, "brows": 1.5})`.
 
     Weights stay in 0..1. Raises `BadInput` for an unknown part or a gain outside 0..10.
     """
     _wants_arkit(motion.channels)
+    check(gains)
     values = motion.values.copy()
     for part, gain in gains.items():
-        if part not in PARTS:
-            raise BadInput(f"a gain is for one of {', '.join(PARTS)}, got {part!r}")
-        if not 0 <= gain <= 10:
-            raise BadInput(f"a gain lies between 0 and 10, got {part}={gain}")
         values[:, PARTS[part]] *= np.float32(gain)
     return Motion(values, motion.channels, motion.fps, motion.start).clipped()
 

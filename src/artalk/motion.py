@@ -1,6 +1,7 @@
 """`Motion`: rows of named channels with an exact frame rate. Everything in artalk makes, maps or reads it."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,14 +17,21 @@ from artalk.errors import BadInput
 Fps = int | float | str | Fraction
 
 
+_RATE = re.compile(r"[+-]?\d{1,9}(\.\d{0,20}|/\d{1,9})?", re.ASCII)
+
+
 def exact_fps(fps: Fps) -> Fraction:
     """Read a frame rate as a fraction; 29.97, 23.976 and 59.94 mean their NTSC rates n·1000/1001.
 
     Raises `BadInput` unless 1 ≤ fps ≤ 1000.
     """
+    text = str(fps).strip()
+    # Digits are counted before they are worth anything: "1e999999999" would fill the memory.
+    if isinstance(fps, str | float) and not _RATE.fullmatch(text):
+        raise BadInput(f"a frame rate is a number such as 25, 29.97 or 30000/1001, got {text[:40]!r}")
     try:
-        rate = Fraction(fps) if not isinstance(fps, float) else Fraction(str(fps))
-    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        rate = Fraction(text if isinstance(fps, str | float) else fps)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
         raise BadInput(f"a frame rate is a number such as 25, 29.97 or 30000/1001, got {fps!r}") from error
     for whole in (24, 30, 48, 60, 120):
         ntsc = Fraction(whole * 1000, 1001)

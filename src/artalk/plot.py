@@ -19,8 +19,16 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 
 
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
 def plot(motion: Motion, path: Path) -> None:
-    """Draw the main channels over seconds into a picture (.png, .svg, .pdf). Needs the extra `plot`."""
+    """Draw the main channels over seconds into a picture (.png, .svg, .pdf). Needs the extra `plot`.
+
+    Raises `BadInput` for another suffix and for a motion of no frames.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise BadInput(f"curves are drawn into {', '.join(SUFFIXES)}, got {path.name!r}")
     needs("matplotlib", "plot", "drawing curves")
     from matplotlib.figure import Figure
 

@@ -25,7 +25,7 @@ def test_motion_and_head_come_back(tmp_path_factory, frames, fps, seed):
 
 
 def test_the_keys_are_audio2faces(tmp_path):
-    a2f_json.write(one_hot(), tmp_path / "a.json", track="speech.wav")
+    a2f_json.write(one_hot(), tmp_path / "a.json", sound="speech.wav")
     document = json.loads((tmp_path / "a.json").read_text())
     assert document["exportFps"] == 60
     assert (document["numPoses"], document["numFrames"]) == (52, 52)

@@ -11,7 +11,7 @@ from tests.formats.motions import arkit
 def test_every_reader_reads_what_the_writer_of_its_row_wrote(tmp_path):
     motion = arkit(70, 30)
     for suffix, entry in files.FORMATS.items():
-        if entry.reader and suffix != ".glb":
+        if entry.reader and entry.writer and not entry.rigged:
             files.save(motion, tmp_path / f"a{suffix}")
             back = files.load(tmp_path / f"a{suffix}")
             assert back.duration == pytest.approx(motion.duration, abs=0.02), suffix

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME
+from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME, Channels, Group
 from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile, Unsupported
-from artalk.formats import gltf
+from artalk.formats import files, gltf
 from artalk.motion import Motion
 from artalk.rigs import ict
 from artalk.rigs.blendshape import BlendshapeRig, joint_rotations
@@ -18,7 +18,7 @@ from artalk.rigs.gltf import load
 from artalk.rigs.head import head as built_in
 from artalk.rigs.rig import Joint, Material, Mesh
 from artalk.rotation import rotvec_to_matrix
-from tests.avatars import Avatar, halves
+from tests.avatars import Avatar, halves, vrm0, vrm1
 from tests.gltf_player import Player
 from tests.shared import shared
 
@@ -244,7 +244,7 @@ def test_what_cannot_be_written_is_said_and_leaves_no_file(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("fps", ["24", "25", "30000/1001", "30", "60", "120"])
+@pytest.mark.parametrize("fps", ["24", "25", "30000/1001", "30", "100/3", "60", "120", "1000"])
 def test_reading_gives_the_motion_back(tmp_path: Path, fps: str) -> None:
     motion = performance(50, fps=Fraction(fps))
     gltf.write(motion, tmp_path / "head.glb", head())
@@ -263,6 +263,39 @@ def test_an_avatar_gives_the_motion_back_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.values, motion.values, atol=1e-4)
     with pytest.raises(BadFile, match="no animation"):
         gltf.read(tmp_path / "me.glb")
+
+
+def test_a_long_take_comes_back_whole(tmp_path: Path) -> None:
+    values = np.zeros((108_000, len(ARKIT)), np.float32)  # half an hour at 60 fps: float32 seconds are coarse by then
+    values[:, ARKIT.index("jawOpen")] = np.linspace(0, 1, len(values))
+    gltf.write(Motion(values, ARKIT, Fraction(60)), tmp_path / "long.glb", head())
+    again = gltf.read(tmp_path / "long.glb")
+    assert (len(again), again.fps) == (108_000, 60)
+    np.testing.assert_allclose(again.channel("jawOpen"), values[:, ARKIT.index("jawOpen")], atol=1e-6)
+
+
+def test_a_vrm_stays_one_and_nothing_else_becomes_one(tmp_path: Path) -> None:
+    for k, avatar in enumerate((vrm0(), vrm1())):
+        (tmp_path / f"{k}.vrm").write_bytes(avatar.bytes())
+        files.save(performance(), tmp_path / "out.vrm", rig=load(tmp_path / f"{k}.vrm"))
+        again = load(tmp_path / "out.vrm")
+        assert again.is_vrm
+        assert again.document.json["animations"][0]["name"] == gltf.ANIMATION
+        (tmp_path / "out.vrm").unlink()
+    (tmp_path / "me.glb").write_bytes(Avatar().bytes())
+    for rig in (head(), load(tmp_path / "me.glb")):
+        with pytest.raises(BadInput, match="AVATAR.vrm"):
+            files.save(performance(), tmp_path / "out.vrm", rig=rig)
+    assert not (tmp_path / "out.vrm").exists()
+
+
+def test_a_rig_of_other_channels_poses_and_is_refused(tmp_path: Path) -> None:
+    rig = head()
+    channels = Channels("two", (Group("shapes", 2),), ("open", "shut"))
+    other = BlendshapeRig(rig.mesh, channels.names, rig.deltas[:2], rig.joints, rig.skin, channels=channels)
+    np.testing.assert_allclose(other.pose(np.array([1, 0], np.float32)), rig.mesh.vertices + rig.deltas[0], atol=1e-6)
+    with pytest.raises(Unsupported, match="'two'"):
+        gltf.write(performance(), tmp_path / "a.glb", other)
 
 
 def test_khronos_finds_nothing_in_an_avatar_either(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from artalk.render.openness import LEAST, openness
+from artalk.render.openness import INSIDE, LEAST, openness
 from artalk.render.surface import Surface
 from artalk.render.zbuffer import DEEP, EMPTY, Triangles, fill
 from artalk.rigs.rig import Mesh
@@ -80,6 +80,21 @@ def test_a_closed_shell_hides_what_it_holds_and_nothing_hides_it():
     assert found[:outer].min() > 0.9
     assert found[outer:].max() < LEAST + 0.02
     assert openness(mesh, np.zeros_like(mesh.vertices)) is found
+
+
+def test_what_a_pose_uncovers_keeps_light_where_rest_shuts_it_in():
+    outer = ball(20, 40)
+    mesh = joined(outer, ball(10, 20, (0.03, 0.03, 0.03)))
+    inner = (mesh.faces >= len(outer.vertices)).all(axis=1)
+    mesh = dataclasses.replace(
+        mesh,
+        materials=(SKIN, dataclasses.replace(SKIN, inside=True)),
+        face_materials=inner.astype(np.int32),
+    )
+    surface = Surface(mesh)
+    hidden = surface.source >= len(outer.vertices)
+    assert surface.open[hidden] == pytest.approx(INSIDE)
+    assert surface.open[~hidden].min() > 0.9
 
 
 def test_a_huge_mesh_is_not_looked_at_for_long(monkeypatch):

@@ -361,6 +361,41 @@ def test_the_tongue_comes_out_over_the_lip(built: Built) -> None:
     assert tip[:, 1].mean() < over[:, 1].mean()
 
 
+def test_half_out_the_tongue_lies_on_the_lip_rather_than_in_it(built: Built) -> None:
+    moved = built.morph({"tongueOut": 0.5, "jawOpen": 0.3})
+    lip = moved[built.skin][np.isclose(built.mouth_ring, 4) & np.isclose(built.mouth_spoke, 8)][0]
+    tongue = moved[built.parts["tongue"]]
+    over = tongue[(np.abs(tongue[:, 0]) < 8) & (np.abs(tongue[:, 2] - lip[2]) < 5)]
+    assert len(over) > 4
+    assert over[:, 1].max() > lip[1]
+    assert over[:, 1].min() > lip[1] - 3.5
+
+
+def test_the_lower_teeth_show_over_the_lip_with_the_tongue_behind_them(built: Built) -> None:
+    lip = built.rest[built.data.landmarks.inner_lower_lip]
+    teeth, tongue = built.rest[built.parts["lowerTeeth"]], built.rest[built.parts["tongue"]]
+    front = teeth[np.abs(teeth[:, 0]) < 6]
+    assert 0.5 < front[:, 1].max() - lip[1] < 3
+    tip = tongue[tongue[:, 2].argmax()]
+    assert 2 < front[:, 2].max() - tip[2] < 12
+    assert tip[1] < front[:, 1].max()
+    assert tongue[:, 1].max() > front[:, 1].max(), "its back is seen over the teeth"
+
+
+def test_the_mouth_is_a_warm_red_that_darkens_towards_the_throat(built: Built) -> None:
+    mesh = built.data.mesh
+    names = [material.name for material in mesh.materials]
+    base = np.array(mesh.materials[names.index("mouth")].color)
+    color = mesh.colors[built.skin] * base
+    means = [color[np.isclose(built.mouth_ring, ring)].mean(axis=0) for ring in (5, 6, 7, 8)]
+    assert (np.diff([mean[0] for mean in means]) < 0).all()
+    for red, green, blue in means:
+        assert 0.05 < red < 0.6
+        assert red > 2.5 * max(green, blue)
+    for name in ("mouth", "teeth", "gums", "tongue"):
+        assert mesh.materials[names.index(name)].inside
+
+
 # Eyes
 
 LIDS = [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0]
@@ -444,6 +479,14 @@ def test_lids_follow_the_gaze(built: Built) -> None:
         assert least < built.deltas[ARKIT_SHAPES.index(name), extra["leftUpperLid"], 1] < most
     for name, sign in (("eyeLookInLeft", -1), ("eyeLookOutLeft", 1)):
         assert sign * built.deltas[ARKIT_SHAPES.index(name), extra["leftUpperLid"], 0] > 0.5
+
+
+def test_the_eyes_rest_on_a_viewer(built: Built) -> None:
+    ball = built.rest[built.parts["eyeLeft"]] - built.joint("leftEye")
+    pupil = ball[np.linalg.norm(ball, axis=1).argmax()]
+    inwards = np.degrees(np.arctan2(-pupil[0], pupil[2]))
+    assert 1 < inwards < 2
+    assert abs(pupil[1]) < 0.01
 
 
 def test_eye_joints_turn_only_their_eyeball(built: Built) -> None:

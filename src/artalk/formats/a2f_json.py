@@ -26,13 +26,13 @@ from artalk.rigs.glb import parse_json
 HEAD_JOINT = "head"
 
 
-def write(motion: Motion, path: str | Path, track: str = "") -> None:
-    """Write ARKit motion; `track` is the path of the sound, which goes into `trackPath`. Weights have nine digits."""
+def write(motion: Motion, path: str | Path, sound: str = "") -> None:
+    """Write ARKit motion; `sound` is the path of the sound, which goes into `trackPath`. Weights have nine digits."""
     if motion.channels not in (ARKIT, A2F):
         raise Unsupported(f"Audio2Face's .json holds ARKit motion, got {motion.channels.name!r}: retarget it first")
     document: dict[str, Any] = {
         "exportFps": int(motion.fps) if motion.fps.denominator == 1 else float(motion.fps),
-        "trackPath": track,
+        "trackPath": sound,
         "numPoses": len(A2F),
         "numFrames": len(motion),
         "facsNames": list(A2F.names),

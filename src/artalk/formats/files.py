@@ -13,11 +13,15 @@ from artalk.motion import Motion
 
 @dataclass(frozen=True)
 class Format:
-    """What a suffix holds, and the `module:function` that write and read it ("" where that cannot be done)."""
+    """What a suffix holds, and the `module:function` that write and read it ("" where that cannot be done).
+
+    One that is `rigged` holds a rig together with its motion: its writer takes `rig`.
+    """
 
     what: str
     writer: str = ""
     reader: str = ""
+    rigged: bool = False
 
 
 FORMATS: dict[str, Format] = {
@@ -28,9 +32,11 @@ FORMATS: dict[str, Format] = {
     ".tsv": Format("mouth cues, as Rhubarb's TSV", "cues:write_tsv", "cues:read_tsv"),
     ".xml": Format("mouth cues, as Rhubarb's XML", "cues:write_xml", "cues:read_xml"),
     ".vrma": Format("a clip for VRM avatars", "vrma:write", "vrma:read"),
-    ".glb": Format("the rig with its motion, glTF", "gltf:write", "gltf:read"),
-    ".usda": Format("the rig with its motion, USD as text", "usd:write"),
-    ".usdc": Format("the rig with its motion, USD", "usd:write"),
+    ".glb": Format("the rig with its motion, glTF", "gltf:write", "gltf:read", rigged=True),
+    ".vrm": Format("your own VRM avatar with its motion", "gltf:write", "gltf:read", rigged=True),
+    ".gltf": Format("an animated face, glTF as text", reader="gltf:read"),
+    ".usda": Format("the rig with its motion, USD as text", "usd:write", rigged=True),
+    ".usdc": Format("the rig with its motion, USD", "usd:write", rigged=True),
 }
 """The formats by suffix; pictures and videos are made by `artalk.api.render`."""
 
@@ -54,6 +60,17 @@ def load(path: str | Path, **options: Any) -> Motion:
         raise MissingFile(f"no motion file at {str(path)!r}")
     made: Motion = _run("read", path, (path,), options)
     return made
+
+
+def is_rigged(path: str | Path) -> bool:
+    """Whether a file of this name holds a rig together with its motion."""
+    return _find(Path(path)).rigged
+
+
+def options(path: str | Path) -> tuple[str, ...]:
+    """The names of what can be said to the writer of a file of this name, besides the motion and the path."""
+    writer = _find(Path(path)).writer
+    return _options(_function(writer), 2) if writer else ()
 
 
 def readable() -> tuple[str, ...]:
@@ -102,10 +119,18 @@ def _run(verb: str, path: Path, arguments: tuple[Any, ...], options: dict[str, A
     if not where:
         can = writable() if verb == "write" else readable()
         raise Unsupported(f"artalk does not {verb} {path.suffix} ({entry.what}); it does {', '.join(can)}")
-    module, name = where.split(":")
-    function: Callable[..., Any] = getattr(import_module(f"artalk.formats.{module}"), name)
-    accepted = list(inspect.signature(function).parameters)[len(arguments) :]
+    function = _function(where)
+    accepted = _options(function, len(arguments))
     for option in options:
         if option not in accepted:
             raise BadInput(f"{path.suffix} has no option {option!r}; it has {', '.join(accepted) or 'none'}")
     return function(*arguments, **options)
+
+
+def _function(where: str) -> Callable[..., Any]:
+    module, name = where.split(":")
+    return getattr(import_module(f"artalk.formats.{module}"), name)
+
+
+def _options(function: Callable[..., Any], arguments: int) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)[arguments:]

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from artalk import rotation
 from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.errors import BadFile, BadInput, Unsupported
+from artalk.formats import table
 from artalk.formats.atomic import atomic
-from artalk.formats.gltf_tracks import tracks
+from artalk.formats.gltf_tracks import key_times, tracks
+from artalk.formats.performer import performer
 from artalk.motion import Fps, Motion, exact_fps
 from artalk.rigs.blendshape import BlendshapeRig, joint_rotations
 from artalk.rigs.glb import Builder, Glb, Json
@@ -24,6 +26,8 @@ from artalk.rigs.scene import nearest_rotation
 
 ANIMATION = "artalk"
 """The animation's name in the file."""
+
+SUFFIXES = (".glb", ".vrm")
 
 MAX_FRAMES = 2_000_000
 """Frames that `read` makes at the most: nine hours at 60 fps."""
@@ -46,20 +50,10 @@ def write(motion: Motion, path: str | Path, rig: Rig | None = None) -> None:
     Raises `BadInput` without a rig or a frame, `Unsupported` for other channels or rigs.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".glb", ".vrm"):
-        raise BadInput(f"a binary glTF file is called .glb, or .vrm for a VRM avatar, got {path.name!r}")
-    if rig is None:
-        raise BadInput("a .glb holds the face that moves: give a rig, such as --rig head")
-    if motion.channels != ARKIT:
-        raise Unsupported(f"a .glb is animated by ARKit weights, got {motion.channels.name!r}: retarget it first")
-    if not len(motion):
-        raise BadInput("a .glb animation has at least one frame, got a motion of none")
-    if isinstance(rig, AvatarRig):
-        data = _avatar(motion, rig)
-    elif isinstance(rig, BlendshapeRig):
-        data = _head(motion, rig)
-    else:
-        raise Unsupported(f"a .glb is written from a rig of blendshapes, got {type(rig).__name__}")
+    face = performer(motion, path, rig, SUFFIXES)
+    if path.suffix.lower() == ".vrm" and not (isinstance(face, AvatarRig) and face.is_vrm):
+        raise BadInput(f"{path.name} is to be a VRM avatar: give --rig AVATAR.vrm, or write a .glb")
+    data = _avatar(motion, face) if isinstance(face, AvatarRig) else _head(motion, face)
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
@@ -76,22 +70,23 @@ def read(path: str | Path, fps: Fps | None = None) -> Motion:
     if not found or not rig.report.matched:
         raise BadFile(f"{name} has no animation of shapes with ARKit names, so it holds no motion to read")
     times = max((track.times for track in found.values()), key=len)
-    rate = exact_fps(fps) if fps is not None else _rate(times)
-    frames = int(np.floor(float(times[-1]) * float(rate) + 1e-3)) + 1
+    rate = exact_fps(fps) if fps is not None else _rate(times, name)
+    # Keys stand at float32 seconds, which are coarser the longer the take: the last may seem to come too early.
+    slack = max(1e-3, float(np.spacing(np.float32(times[-1]))) * float(rate))
+    frames = int(np.floor(float(times[-1]) * float(rate) + slack)) + 1
     if frames > MAX_FRAMES:
         raise BadFile(f"{name}: an animation of {float(times[-1]):g} seconds is longer than artalk reads")
     at = np.arange(frames) / float(rate)
     return Motion(rig.motion_values({key: track.at(at) for key, track in found.items()}, frames), ARKIT, rate)
 
 
-def _rate(times: NDArray[np.float64]) -> Fraction:
-    """The frame rate of keys, rounded to the rates that are in use."""
+def _rate(times: NDArray[np.float64], name: str) -> Fraction:
+    """The frame rate of keys; 30 where they are uneven, or too few to be frames."""
     steps = np.diff(times)
-    if not len(steps) or np.ptp(steps) > 0.02 * float(steps.mean()) + 1e-5:
+    coarse = float(np.spacing(np.float32(times[-1])))
+    if not len(steps) or not 1e-3 - coarse <= steps.mean() <= 1 or np.ptp(steps) > 0.02 * steps.mean() + 2 * coarse:
         return Fraction(30)
-    rate = (len(times) - 1) / float(times[-1] - times[0])
-    near = Fraction(round(rate))
-    return exact_fps(min(max(near, Fraction(1)), Fraction(1000)) if abs(rate - near) < 0.005 else round(rate, 2))
+    return table.rate_of(times, name)
 
 
 def _head(motion: Motion, rig: BlendshapeRig) -> bytes:
@@ -145,7 +140,7 @@ def _animate(
     builder: Builder, motion: Motion, weights: dict[int, FloatArray], turns: dict[int, NDArray[np.float64]]
 ) -> None:
     """Add the animation: `weights` (frames, targets) and `turns` (frames, 4) by node."""
-    times = builder.accessor(_times(motion), "SCALAR", "keys", bounds=True)
+    times = builder.accessor(key_times(motion), "SCALAR", "keys", bounds=True)
     animation: Json = {"name": ANIMATION, "channels": [], "samplers": []}
 
     def channel(node: int, path: Literal["weights", "rotation"], output: int) -> None:
@@ -158,14 +153,6 @@ def _animate(
         channel(node, "rotation", builder.accessor(quats.astype(np.float32), "VEC4", "keys"))
     # Many players show the first animation only, so ours goes before those that an avatar brought.
     builder.json["animations"] = [animation, *builder.json.get("animations", [])]
-
-
-def _times(motion: Motion) -> NDArray[np.float32]:
-    frames = np.arange(len(motion), dtype=np.int64)
-    times = (frames * motion.fps.denominator / motion.fps.numerator).astype(np.float32)
-    if (np.diff(times) <= 0).any():
-        raise Unsupported(f"{len(motion)} frames at {motion.fps} fps are too many for glTF's times: cut the motion")
-    return times
 
 
 def _material(material: Material) -> Json:

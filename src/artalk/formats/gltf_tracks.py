@@ -1,4 +1,4 @@
-"""The animations of a glTF document as tracks that can be sampled at any time."""
+"""The animations of a glTF document: the times of keys that are written, and tracks that can be sampled at any time."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk import rotation
-from artalk.errors import BadFile
+from artalk.errors import BadFile, Unsupported
+from artalk.motion import Motion
 from artalk.rigs.glb import Glb, Json, mapping, number
 
 Key = tuple[int, str]
@@ -35,6 +36,16 @@ class Track:
         if self.turns:
             return rotation.slerp(self.values[left], self.values[right], share)
         return self.values[left] + (self.values[right] - self.values[left]) * share[:, None]
+
+
+def key_times(motion: Motion) -> NDArray[np.float32]:
+    """The seconds (frames,) of a motion's keys; `Unsupported` where there are so many that they no longer rise."""
+    # Exact integers first: times of an hour must still rise in float32.
+    ticks = np.arange(len(motion), dtype=np.int64) * motion.fps.denominator
+    times = (ticks / motion.fps.numerator).astype(np.float32)
+    if (np.diff(times) <= 0).any():
+        raise Unsupported(f"{len(motion)} frames at {motion.fps} fps are too many for glTF's times: cut the motion")
+    return times
 
 
 def tracks(document: Glb, preferred: str) -> dict[Key, Track]:

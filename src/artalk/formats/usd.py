@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from artalk import rotation
 from artalk.channels import ARKIT, ARKIT_SHAPES
-from artalk.errors import BadFile, BadInput, Unsupported, needs
+from artalk.errors import BadFile, needs
 from artalk.formats.atomic import atomic
 from artalk.formats.gltf import MOVES, influences, moving, normal_deltas, vertex_normals
+from artalk.formats.performer import performer
 from artalk.motion import Motion
 from artalk.rigs.blendshape import BlendshapeRig, joint_rotations
 from artalk.rigs.gltf import AvatarRig
@@ -32,27 +33,16 @@ def write(motion: Motion, path: str | Path, rig: Rig | None = None) -> None:
     other channels or rigs.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise BadInput(f"a USD file is called {', '.join(SUFFIXES)}, got {path.name!r}")
-    if rig is None:
-        raise BadInput("a USD file holds the face that moves: give a rig, such as --rig head")
-    if motion.channels != ARKIT:
-        raise Unsupported(f"a USD face is animated by ARKit weights, got {motion.channels.name!r}: retarget it first")
-    if not len(motion):
-        raise BadInput("a USD animation has at least one frame, got a motion of none")
-    face, values = _face(motion, rig)
-    needs("pxr", "usd", f"writing {path.suffix or 'USD'}")
+    face, values = _driven(motion, performer(motion, path, rig, SUFFIXES))
+    needs("pxr", "usd", f"writing {path.suffix}")
     stage = _Stage(motion, face, values)
     with atomic(path) as temporary:
         stage.export(temporary)
 
 
-def _face(motion: Motion, rig: Rig) -> tuple[BlendshapeRig, FloatArray]:
-    if isinstance(rig, AvatarRig):
-        return rig.blendshapes, rig.drive(motion.values)
-    if isinstance(rig, BlendshapeRig):
-        return rig, motion.values
-    raise Unsupported(f"USD is written from a rig of blendshapes, got {type(rig).__name__}")
+def _driven(motion: Motion, rig: BlendshapeRig | AvatarRig) -> tuple[BlendshapeRig, FloatArray]:
+    """The shapes to write, and the values (frames, channels) that move them."""
+    return (rig.blendshapes, rig.drive(motion.values)) if isinstance(rig, AvatarRig) else (rig, motion.values)
 
 
 class _Stage:

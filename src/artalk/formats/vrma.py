@@ -16,6 +16,7 @@ from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.errors import BadFile, BadInput, Unsupported
 from artalk.formats import table
 from artalk.formats.atomic import atomic
+from artalk.formats.gltf_tracks import key_times
 from artalk.motion import Fps, Motion, exact_fps
 from artalk.retarget import vrm
 from artalk.retarget.joints import GAZE
@@ -145,13 +146,8 @@ class _Animation:
     """Channels that share their times."""
 
     def __init__(self, builder: Builder, motion: Motion) -> None:
-        # Exact integers first: times of an hour must still rise in float32.
-        ticks = np.arange(len(motion), dtype=np.int64) * motion.fps.denominator
-        times = (ticks / motion.fps.numerator).astype(np.float32)
-        if (np.diff(times) <= 0).any():
-            raise Unsupported(f"{len(motion)} frames at {motion.fps} fps are too many for glTF's times: cut the motion")
         self._builder = builder
-        self._times = builder.accessor(times, "SCALAR", "keys", bounds=True)
+        self._times = builder.accessor(key_times(motion), "SCALAR", "keys", bounds=True)
         self.json: Json = {"name": "artalk", "channels": [], "samplers": []}
 
     def add(self, node: int, path: str, values: NDArray[Any], kind: Literal["VEC3", "VEC4"]) -> None:

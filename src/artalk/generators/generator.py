@@ -20,6 +20,10 @@ LONGEST_BLOCK = 256
 """Windows handed to one step at most, so that a long file is worked through in constant memory."""
 
 
+LONGEST_FEED = 1 << 20
+"""Samples of a whole sound that are fed at once, so that it is not copied as a whole."""
+
+
 @dataclass(frozen=True, eq=False)
 class Condition:
     """What the animator asks for besides the speech; None leaves it to the model.
@@ -95,7 +99,10 @@ class Generator(ABC):
     def generate(self, audio: Audio, condition: Condition = FREE, seed: int = 0) -> Motion:
         """The motion for a whole sound: ceil(duration · fps) frames, the sum of the stream."""
         stream = self.stream(condition, seed, audio.sample_rate)
-        return Motion.join([stream.nothing, *stream.feed(audio.samples), *stream.finish()])
+        pieces = [stream.nothing]
+        for start in range(0, len(audio), LONGEST_FEED):
+            pieces += stream.feed(audio.samples[start : start + LONGEST_FEED])
+        return Motion.join([*pieces, *stream.finish()])
 
 
 class Stream:

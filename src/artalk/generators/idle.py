@@ -14,7 +14,7 @@ REMEMBERED = 4096
 """Chance is asked for again in each frame of an event; this many answers are kept."""
 DEGREE = math.pi / 180
 
-BLINK, GAZE, BROW, POSTURE, SWAY = range(1, 6)
+BLINK, GAZE, BROW, POSTURE, SWAY = 14, 2, 3, 4, 5
 """The kinds of events; each has its own numbers."""
 
 

@@ -28,6 +28,9 @@ MAP = 192
 LEAST = 0.1
 """Openness of what is wholly hidden: light comes through lips and lids, and the pose moves."""
 
+INSIDE = 0.4
+"""The least openness of materials that are `inside`: the lips that shut them in at rest part later."""
+
 _known: "weakref.WeakKeyDictionary[Mesh, FloatArray]" = weakref.WeakKeyDictionary()
 
 

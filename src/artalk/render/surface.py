@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk.errors import BadInput
-from artalk.render.openness import openness
+from artalk.render.openness import INSIDE, openness
 from artalk.rigs.rig import FloatArray, IntArray, Mesh
 
 WELD = np.cos(np.radians(60))
@@ -50,7 +50,8 @@ class Surface:
         self._at = _welded(mesh.vertices, self._normals(mesh.vertices))[self._at]
         self._owner = np.zeros(self.count, np.int64)
         self._owner[self._corners.T.reshape(-1)] = self._at
-        self.open = openness(mesh, self.normals(mesh.vertices))[self.source]
+        least = np.array([INSIDE if m.inside else 0 for m in mesh.materials], np.float32)[used]
+        self.open = np.maximum(openness(mesh, self.normals(mesh.vertices))[self.source], least)
 
     def positions(self, vertices: NDArray[np.floating[Any]]) -> FloatArray:
         """The posed `vertices` (V, 3) as float32. Raises `BadInput` for another shape and for what is not finite."""

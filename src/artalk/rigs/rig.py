@@ -26,7 +26,8 @@ class Material:
 
     `color` is linear RGB; `roughness` 0 (mirror) to 1 (matt); `subsurface` 0 to 1 is how softly light wraps round
     the form, as in skin; `specular` scales the highlight (1 is a common dielectric). The back of a surface that is not
-    `double_sided` is never drawn: a closed part needs none, and draws in half the time.
+    `double_sided` is never drawn: a closed part needs none, and draws in half the time. What is `inside` lies in a
+    mouth that the pose opens: how little light reaches it at rest says nothing of later, so its colours hold its shade.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Material:
     specular: float = 1.0
     subsurface: float = 0.0
     double_sided: bool = True
+    inside: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ def _skin(full: skin.Skin) -> tuple[Part, Ints]:
     place = np.full(len(full.points), -1)
     place[used] = np.arange(len(used))
     ring = full.mouth_ring[quads].mean(1)
-    material = np.where(ring > 6.0, NUMBER["mouth"], np.where(ring > 2.0, NUMBER["lips"], NUMBER["skin"]))
+    material = np.where(ring > 4.2, NUMBER["mouth"], np.where(ring > 2.0, NUMBER["lips"], NUMBER["skin"]))
     faces = place[np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])]
     colors = paint.skin_colors(full)[used]
     return Part("skin", full.points[used], faces, np.tile(material, 2), colors, place[full.mirror[used]]), used
@@ -80,10 +80,10 @@ def _teeth(upper: bool) -> Part:
     points, faces, tooth, shade = mouth.teeth(upper)
     points = shortened(points)
     material = np.where(tooth[faces].mean(1) > 0.9, NUMBER["teeth"], NUMBER["gums"])
-    # The mouth is dark towards the throat.
-    light = shade[:, None] * (0.2 + 0.8 * np.clip((points[:, 2:3] - 60) / 32, 0, 1) ** 0.7)
+    # The mouth is darker towards the throat, and its walls redden what light comes so far.
+    light = shade[:, None] * (0.25 + 0.75 * np.clip((points[:, 2:3] - 56) / 32, 0, 1) ** 0.7)
     name = "upperTeeth" if upper else "lowerTeeth"
-    return Part(name, points, faces, material, np.repeat(light, 3, 1), mirror_by_place(points))
+    return Part(name, points, faces, material, light ** [0.6, 1.0, 1.4], mirror_by_place(points))
 
 
 def _mouth() -> list[Part]:

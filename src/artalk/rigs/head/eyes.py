@@ -13,6 +13,8 @@ PUPIL = 0.19
 ANGLES = [0.10, PUPIL, 0.205, 0.26, 0.32, 0.385, 0.44, 0.48, IRIS, 0.525, 0.58, 0.77, 1.05, 1.6]
 BULGE = 0.55
 """How far the cornea stands out, mm."""
+VIEWER = 1200.0
+"""How far away stands what both eyes look at, mm: parallel eyes look past a viewer at a portrait's distance."""
 
 
 def eyeball() -> tuple[Floats, Ints, Floats]:
@@ -21,14 +23,20 @@ def eyeball() -> tuple[Floats, Ints, Floats]:
     angle = np.array(ANGLES)[:, None] + 0 * phi
     radius = EYE_RADIUS + BULGE * np.clip(1 - (angle / 0.58) ** 2, 0, 1)
     way = np.stack([np.sin(angle) * np.cos(phi), np.sin(angle) * np.sin(phi), np.cos(angle)], -1)
-    rings = EYE + radius[..., None] * way
-    poles = EYE + np.array([[0, 0, EYE_RADIUS + BULGE], [0, 0, -EYE_RADIUS]])
-    points = np.concatenate([poles[:1], rings.reshape(-1, 3), poles[1:]])
+    poles = np.array([[0, 0, EYE_RADIUS + BULGE], [0, 0, -EYE_RADIUS]])
+    points = np.concatenate([poles[:1], (radius[..., None] * way).reshape(-1, 3), poles[1:]])
+    points = EYE + points @ _inward(np.arctan2(EYE[0], VIEWER))
     inner = _iris(angle, phi + 0 * angle)
     painted = np.where((angle < IRIS - 1e-3)[..., None], inner, _sclera(angle)) * _lid_shade(angle, phi)[..., None]
     painted[angle <= PUPIL] = (0.006, 0.005, 0.005)
     colors = np.concatenate([[[0.006, 0.005, 0.005]], painted.reshape(-1, 3), [[0.5, 0.3, 0.3]]])
     return points, _faces(len(ANGLES)), colors
+
+
+def _inward(angle: float) -> Floats:
+    """(3, 3) what rows are multiplied with to turn the left eye towards the nose."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
 
 
 def _faces(rings: int) -> Ints:

@@ -23,6 +23,15 @@ SPOTS: list[tuple[Tint, Tint, Tint]] = [
 ]
 
 
+INSIDE = (
+    (4.0, 5.0, 6.0, 6.5, 7.0, 7.5, 8.0),
+    (0.62, 0.70, 0.56, 0.48, 0.38, 0.25, 0.10),
+    (0.38, 0.40, 0.26, 0.19, 0.13, 0.075, 0.028),
+    (0.38, 0.42, 0.28, 0.20, 0.14, 0.080, 0.030),
+)
+"""The inside of the mouth from the line where the lips touch to the throat: rings; red, green and blue there."""
+
+
 class _Paint:
     """Colours (N, 3) that start white; each `mix` moves them towards a tint by a weight (N,)."""
 
@@ -54,8 +63,9 @@ def _lips(paint: _Paint, skin: Skin) -> None:
     paint.mix(step(1.6, 2.2, ring), (0.90, 0.68, 0.66))
     paint.mix(step(2.2, 3.3, ring), (0.95, 0.88, 0.88))
     paint.mix(step(3.4, 4.0, ring), (0.55, 0.42, 0.42))
-    paint.mix(step(4.0, 5.2, ring), (0.9, 0.6, 0.6))
-    paint.mix(step(5.8, 7.0, ring), (0.12, 0.07, 0.07))
+    inside = step(4.0, 4.5, ring)[:, None]
+    inner = np.stack([np.interp(ring, INSIDE[0], channel) for channel in INSIDE[1:]], 1)
+    paint.colors = paint.colors * (1 - inside) + inner * inside
 
 
 def _lids(paint: _Paint, skin: Skin) -> None:

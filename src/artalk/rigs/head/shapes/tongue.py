@@ -8,7 +8,7 @@ from artalk.rigs.head.shapes import jaw
 from artalk.rigs.head.shapes.face import Face
 from artalk.rigs.head.shapes.lips import Lips
 
-OUT = 27.0
+OUT = 23.0
 """How far its tip passes the lower lip, mm, at jawOpen of a quarter."""
 
 SPAN = 0.25
@@ -46,7 +46,7 @@ def out(face: Face, points: Floats) -> Floats:
     raised = np.clip((z - back) / (lip[2] - 22 - back), 0, 1)
     lean = np.arctan(slope)
     thin = (points[:, 1] - middle) * (1 - 0.45 * step(0.2, 0.7, t) - 0.2 * step(0.7, 1, t))
-    wide = points[:, 0] * (1 - 0.12 * step(0.2, 0.6, t) - 0.34 * step(0.62, 1.0, t))
+    wide = points[:, 0] * (1 - 0.12 * step(0.2, 0.6, t) - 0.42 * step(0.55, 1.0, t))
     y = middle + raised * (height - middle) + thin * np.cos(lean)
     goal = np.stack([wide, y, z - thin * np.sin(lean)], 1)
     # The jaw brings its own share at that opening.
@@ -56,8 +56,8 @@ def out(face: Face, points: Floats) -> Floats:
 def _path(z: Floats, lip: Floats) -> tuple[Floats, Floats]:
     """Height (N,) and slope (N,) of the tongue's middle line over the `lip`: level inside, bending down outside."""
     past = np.maximum(z - lip[2] + 6, 0)
-    height = lip[1] + OVER - 0.0015 * past**2 - 0.0002 * past**3
-    return height, -0.003 * past - 0.0006 * past**2
+    height = lip[1] + OVER - 0.001 * past**2 - 0.00017 * past**3
+    return height, -0.002 * past - 0.00051 * past**2
 
 
 def _middle(heights: Floats, t: Floats) -> Floats:
