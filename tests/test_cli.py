@@ -98,80 +98,94 @@ def test_render_retarget_and_show(run, hello, tmp_path):
     assert "2.00 s, 16000 Hz" in run("show", hello)[1]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["animate", "none.wav", "-o", "x.csv"], "no sound file 'none.wav'"),
-        (["animate", "{hello}", "-o", "x.docx"], "artalk writes .npz"),
-        (["animate", "{hello}", "-o", "none/x.csv"], "no folder 'none'"),
-        (["animate", "{hello}"], "say where to"),
-        (["animate", "{hello}", "-o", "{tmp}"], "a folder needs formats"),
-        (["animate", "{hello}", "{hello}", "-o", "{tmp}", "--to", "csv"], "would both become"),
-        (["animate", "{hello}", "-o", "x.csv", "--fps", "fast"], "a frame rate is a number"),
-        (["animate", "{hello}", "-o", "x.csv", "--fps", "0"], "between 1 and 1000"),
-        (["animate", "{hello}", "-o", "x.csv", "--gain", "nose=2"], "a gain is for one of lips"),
-        (["animate", "{hello}", "-o", "x.csv", "--gain", "head"], "PART=FACTOR"),
-        (["animate", "{hello}", "-o", "x.csv", "--fps", "1e999999999"], "a frame rate is a number"),
-        (["animate", "{hello}", "-o", "x.csv", "--fps", "nan"], "a frame rate is a number"),
-        (["animate", "{hello}", "-o", "x.csv", "--fps", "30/0"], "a frame rate is a number"),
-        (["animate", "{hello}", "-o", "x.csv", "--gain", "head=nan"], "between 0 and 10"),
-        (["animate", "{hello}", "-o", "x.csv", "--gain", "=1"], "a gain is for one of lips"),
-        (["animate", "{hello}", "-o", "x.csv", "--to", "npz"], "--to is for a folder"),
-        (["animate", "{hello}", "{motion}", "-o", "x.csv"], "'x.csv' names a file"),
-        (["animate", "{hello}", "-o", ""], "say where to"),
-        (["animate", "{hello}", "-o", "x/", "--to", ","], "a folder needs formats"),
-        (["animate", "{hello}", "-o", "x/", "--to", "docx"], "artalk writes .npz"),
-        (["animate", "{hello}", "-", "-o", "x/", "--to", "csv"], "no name"),
-        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--fps", "fast"], "a frame rate is a number"),
-        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--model", "gpt"], "a model is one of"),
-        (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "glb", "--rig", "none.glb"], "none.glb"),
-        (["animate", "{motion}", "-o", "x.csv"], "no sound that can be read"),
-        (["animate", "{tmp}", "-o", "x.csv"], "is a folder"),
-        (["animate", "{hello}", "-o", "x.vrm"], "give --rig AVATAR.vrm"),
-        (["animate", "{hello}", "-o", "x.csv", "--option", "colour=red"], "no output has an option 'colour'"),
-        (["animate", "{hello}", "-o", "x.csv", "--option", "degrees"], "NAME=VALUE"),
-        (["animate", "{hello}", "-o", "x.csv", "--option", "first=noon"], "a timecode is HH:MM:SS:FF"),
-        (["animate", "{hello}", "-o", "x.vrma", "--option", "expressions=loud"], "expressions are one of"),
-        (["animate", "{hello}", "-o", "-", "--to", "png"], "needs one format"),
-        (["animate", "{hello}", "-o", "-", "--to", "docx"], "artalk writes"),
-        (["animate", "{hello}", "{hello}", "-o", "-", "--to", "csv"], "one motion to stdout"),
-        (["animate", "{hello}", "-o", "x.mp4", "--size", "\u00b2"], "a size is 512 or 1920x1080"),
-        (["animate", "{hello}", "-o", "x.mp4", "--size", "64x"], "a size is 512 or 1920x1080"),
-        (["animate", "{hello}", "-o", "x.mp4", "--size", "9" * 5000], "a size is 512 or 1920x1080"),
-        (["animate", "{hello}", "-o", "x.mp4", "--rig", "ict"], "artalk assets add ict"),
-        (["animate", "{hello}", "-o", "x.mp4", "--rig", "{motion}"], "a rig is head, ict"),
-        (["render", "{motion}", "-o", "-"], "render writes"),
-        (["render", "{motion}", "-o", "x.mp4", "--audio", "none.wav"], "no sound file"),
-        (["render", "{motion}", "-o", "x.mp4", "--size", "5000"], "16 to 4096"),
-        (["render", "{motion}", "-o", "x.mp4", "--source-fps", "30"], "no option 'fps'"),
-        (["retarget", "{motion}", "-o", "-"], "needs one format"),
-        (["retarget", "{motion}", "-o", "x.csv", "--format", "csv"], "--format is for -o -"),
-        (["retarget", "{motion}", "-o", "x.csv", "--to", "oculus"], "retarget it first"),
-        (["retarget", "{motion}", "-o", "x.gltf"], "does not write .gltf"),
-        (["retarget", "{motion}", "-o", "x.csv", "--option", "colour=red"], "no option 'colour'"),
-        (["show", "{motion}", "--plot", "x.docx"], "curves are drawn into .png"),
-        (["show", "{hello}", "--plot", "x.png"], "are for motion"),
-        (["show", "{tmp}"], "is a folder"),
-        (["animate", "{hello}", "-o", "x.mp4", "--size", "big"], "a size is 512 or 1920x1080"),
-        (["animate", "{hello}", "-o", "x.mp4", "--size", "9"], "16 to 4096"),
-        (["animate", "{hello}", "-o", "x.mp4", "--rig", "body"], "a rig is head, ict"),
-        (["animate", "{hello}", "-o", "x.mp4", "--rig", "none.glb"], "none.glb"),
-        (["animate", "{hello}", "-o", "x.mp4", "--backend", "vulkan"], "auto, gl or raster"),
-        (["animate", "{hello}", "-o", "x.csv", "--model", "gpt"], "a model is one of visemes"),
-        (["animate", "{hello}", "-o", "x.csv", "--style", "none.npz"], "none is at 'none.npz'"),
-        (["animate", "{hello}", "-o", "-"], "needs one format"),
-        (["animate", "{hello}", "-o", "x.csv", "--jobs", "0"], "--jobs"),
-        (["animate", "{hello}", "-o", "x.csv", "--seed", "new"], "--seed"),
-        (["animate"], "sounds"),
-        (["show", "none"], "nothing is at 'none'"),
-        (["render", "{hello}", "-o", "x.mp4"], "suffix of a motion file"),
-        (["render", "{motion}", "-o", "x.csv"], "render writes"),
-        (["retarget", "{motion}", "-o", "x.npz", "--to", "klingon"], "klingon"),
-        (["assets", "add", "moon", "{tmp}"], "no asset is called 'moon'"),
-        (["assets", "add", "ict", "none"], "no such file or folder"),
-        (["dance"], "No such command"),
-    ],
-)
+MISTAKES = [
+    (["animate", "none.wav", "-o", "x.csv"], "no sound file 'none.wav'"),
+    (["animate", "{hello}", "-o", "x.docx"], "artalk writes .npz"),
+    (["animate", "{hello}", "-o", "none/x.csv"], "no folder 'none'"),
+    (["animate", "{hello}"], "say where to"),
+    (["animate", "{hello}", "-o", "{tmp}"], "a folder needs formats"),
+    (["animate", "{hello}", "{hello}", "-o", "{tmp}", "--to", "csv"], "would both become"),
+    (["animate", "{hello}", "-o", "x.csv", "--fps", "fast"], "a frame rate is a number"),
+    (["animate", "{hello}", "-o", "x.csv", "--fps", "0"], "between 1 and 1000"),
+    (["animate", "{hello}", "-o", "x.csv", "--gain", "nose=2"], "a gain is for one of lips"),
+    (["animate", "{hello}", "-o", "x.csv", "--gain", "head"], "PART=FACTOR"),
+    (["animate", "{hello}", "-o", "x.csv", "--fps", "1e999999999"], "a frame rate is a number"),
+    (["animate", "{hello}", "-o", "x.csv", "--fps", "nan"], "a frame rate is a number"),
+    (["animate", "{hello}", "-o", "x.csv", "--fps", "30/0"], "a frame rate is a number"),
+    (["animate", "{hello}", "-o", "x.csv", "--gain", "head=nan"], "between 0 and 10"),
+    (["animate", "{hello}", "-o", "x.csv", "--gain", "=1"], "a gain is for one of lips"),
+    (["animate", "{hello}", "-o", "x.csv", "--to", "npz"], "--to is for a folder"),
+    (["animate", "{hello}", "{motion}", "-o", "x.csv"], "'x.csv' names a file"),
+    (["animate", "{hello}", "-o", ""], "say where to"),
+    (["animate", "{hello}", "-o", "x/", "--to", ","], "a folder needs formats"),
+    (["animate", "{hello}", "-o", "x/", "--to", "docx"], "artalk writes .npz"),
+    (["animate", "{hello}", "-", "-o", "x/", "--to", "csv"], "no name"),
+    (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--fps", "fast"], "a frame rate is a number"),
+    (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "csv", "--model", "gpt"], "a model is one of"),
+    (["animate", "{hello}", "{motion}", "-o", "x/", "--to", "glb", "--rig", "none.glb"], "none.glb"),
+    (["animate", "{motion}", "-o", "x.csv"], "no sound that can be read"),
+    (["animate", "{tmp}", "-o", "x.csv"], "is a folder"),
+    (["animate", "{hello}", "-o", "x.vrm"], "give --rig AVATAR.vrm"),
+    (["animate", "{hello}", "-o", "x.csv", "--option", "colour=red"], "no output has an option 'colour'"),
+    (["animate", "{hello}", "-o", "x.csv", "--option", "degrees"], "NAME=VALUE"),
+    (["animate", "{hello}", "-o", "x.csv", "--option", "first=noon"], "a timecode is HH:MM:SS:FF"),
+    (["animate", "{hello}", "-o", "x.vrma", "--option", "expressions=loud"], "expressions are one of"),
+    (["animate", "{hello}", "-o", "-", "--to", "png"], "needs one format"),
+    (["animate", "{hello}", "-o", "-", "--to", "docx"], "artalk writes"),
+    (["animate", "{hello}", "{hello}", "-o", "-", "--to", "csv"], "one motion to stdout"),
+    (["animate", "{hello}", "-o", "x.mp4", "--size", "\u00b2"], "a size is 512 or 1920x1080"),
+    (["animate", "{hello}", "-o", "x.mp4", "--size", "64x"], "a size is 512 or 1920x1080"),
+    (["animate", "{hello}", "-o", "x.mp4", "--size", "9" * 5000], "a size is 512 or 1920x1080"),
+    (["animate", "{hello}", "-o", "x.mp4", "--rig", "ict"], "artalk assets add ict"),
+    (["animate", "{hello}", "-o", "x.mp4", "--rig", "{motion}"], "a rig is head, ict"),
+    (["render", "{motion}", "-o", "-"], "render writes"),
+    (["render", "{motion}", "-o", "x.mp4", "--audio", "none.wav"], "no sound file"),
+    (["render", "{motion}", "-o", "x.mp4", "--size", "5000"], "16 to 4096"),
+    (["render", "{motion}", "-o", "x.mp4", "--source-fps", "30"], "no option 'fps'"),
+    (["retarget", "{motion}", "-o", "-"], "needs one format"),
+    (["retarget", "{motion}", "-o", "x.csv", "--format", "csv"], "--format is for -o -"),
+    (["retarget", "{motion}", "-o", "x.csv", "--to", "oculus"], "retarget it first"),
+    (["retarget", "{motion}", "-o", "x.gltf"], "does not write .gltf"),
+    (["retarget", "{motion}", "-o", "x.csv", "--option", "colour=red"], "no option 'colour'"),
+    (["show", "{motion}", "--plot", "x.docx"], "curves are drawn into .png"),
+    (["show", "{hello}", "--plot", "x.png"], "are for motion"),
+    (["show", "{tmp}"], "is a folder"),
+    (["animate", "{hello}", "-o", "x.mp4", "--size", "big"], "a size is 512 or 1920x1080"),
+    (["animate", "{hello}", "-o", "x.mp4", "--size", "9"], "16 to 4096"),
+    (["animate", "{hello}", "-o", "x.mp4", "--rig", "body"], "a rig is head, ict"),
+    (["animate", "{hello}", "-o", "x.mp4", "--rig", "none.glb"], "none.glb"),
+    (["animate", "{hello}", "-o", "x.mp4", "--backend", "vulkan"], "auto, gl or raster"),
+    (["animate", "{hello}", "-o", "x.csv", "--model", "gpt"], "a model is one of visemes"),
+    (["animate", "{hello}", "-o", "x.csv", "--style", "none.npz"], "none is at 'none.npz'"),
+    (["animate", "{hello}", "-o", "-"], "needs one format"),
+    (["animate", "{hello}", "-o", "x.csv", "--jobs", "0"], "--jobs"),
+    (["animate", "{hello}", "-o", "x.csv", "--seed", "new"], "--seed"),
+    (["animate"], "sounds"),
+    (["show", "none"], "nothing is at 'none'"),
+    (["render", "{hello}", "-o", "x.mp4"], "suffix of a motion file"),
+    (["render", "{motion}", "-o", "x.csv"], "render writes"),
+    (["retarget", "{motion}", "-o", "x.npz", "--to", "klingon"], "klingon"),
+    (["assets", "add", "moon", "{tmp}"], "no asset is called 'moon'"),
+    (["assets", "add", "ict", "none"], "no such file or folder"),
+    (["dance"], "No such command"),
+]
+
+
+def table():
+    """The mistakes and what each one gives, as docs/mistakes.md shows them."""
+    names = {"hello": "hello.wav", "tmp": "FOLDER", "motion": "motion.npz"}
+    for arguments, sentence in MISTAKES:
+        words = [word if len(word) < 60 else f"{word[:6]}…" for word in arguments]
+        yield f"| `artalk {' '.join(words).format(**names)}` | … {sentence} … |"
+
+
+def test_the_table_of_mistakes_is_true():
+    page = (Path(__file__).parents[1] / "docs" / "mistakes.md").read_text()
+    shown = [line for line in page.splitlines() if line.startswith("| `artalk ")]
+    assert shown == list(table()), "write it anew: python -m tests.test_cli >> docs/mistakes.md"
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES)
 def test_a_mistake_is_one_sentence_and_2(run, hello, tmp_path, monkeypatch, arguments, sentence):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ARTALK_HOME", str(tmp_path / "home"))
@@ -303,3 +317,7 @@ def test_words_reach_a_terminal_that_cannot_show_them(hello, tmp_path):
 def _saved(path, content):
     path.write_bytes(content)
     return path
+
+
+if __name__ == "__main__":
+    print(*table(), sep="\n")

@@ -251,7 +251,7 @@ def evaluate(
     entries = judge.chosen(held, clips, source, with_motion=not silent)
     if not entries:
         raise BadInput(f"{corpus!r} has no held-out clips of that kind")
-    judged: list[judge.Judged] = []
+    judged = [] if silent else [judge.truth(held, entries, measured)]
     for name in models:
         with _bar(f"judging {name}", quiet) as progress:
             performer = performers.performer(name, held)

@@ -599,3 +599,9 @@ def lower_border(built: Built, faces: Array) -> Array:
     low = border[built.rest[border, 1] < built.rest[built.parts["shirt"], 1].max() - 5]
     assert len(low) > 20
     return low
+
+
+def test_only_sheets_are_drawn_from_both_sides() -> None:
+    """Backs cost half of the drawing; a closed part needs none."""
+    double = {material.name for material in head().mesh.materials if material.double_sided}
+    assert double == {"lashes", "shirt"}

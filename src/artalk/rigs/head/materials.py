@@ -1,8 +1,10 @@
 """What the head is made of."""
 
+from dataclasses import replace
+
 from artalk.rigs.rig import Material
 
-MATERIALS = (
+_PARTS = (
     Material("skin", (0.74, 0.44, 0.32), 0.55, 0.6, 0.8),
     Material("lips", (0.74, 0.44, 0.32), 0.46, 1.0, 0.8),
     Material("sclera", (1.0, 1.0, 1.0), 0.18, 1.0, 0.25),
@@ -18,4 +20,8 @@ MATERIALS = (
     Material("hair", (0.115, 0.052, 0.023), 0.56, 0.55, 0.15),
     Material("shirt", (0.10, 0.22, 0.30), 0.9, 0.3, 0.2),
 )
+_SHEETS = {"lashes", "shirt"}
+"""What is seen from both sides; everything else is closed, so that its backs need not be drawn."""
+
+MATERIALS = tuple(replace(part, double_sided=part.name in _SHEETS) for part in _PARTS)
 NUMBER = {material.name: i for i, material in enumerate(MATERIALS)}

@@ -1,0 +1,563 @@
+"""ARTalk: speech → codes, scale by scale inside a window and window by window in time (arXiv 2502.20323, section 3.3).
+
+Each stream of the codec (lips; the rest) has a trunk of its own over the same speech features and style, so that chance
+in one does not touch the other. One class owns `forward`, `losses` and `step`; what training sees is what runs.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artalk.errors import BadInput
+from artalk.generators.exported import branches
+from artalk.models.batch import Batch
+from artalk.models.codec import Codec, CodecConfig, StreamCodec, all_known
+from artalk.models.losses import masked_mean, phonetic_weight
+from artalk.models.nn.precision import exact
+from artalk.models.nn.quantize import Levels, Pyramid
+from artalk.models.nn.resample import area, centres, linear
+from artalk.models.nn.transformer import WindowStack, causal_blocks, unfold
+from artalk.models.speech.mel import FEATURES, Speech, SpeechConfig
+from artalk.models.style import Style, StyleConfig
+
+State = dict[str, Tensor]
+"""Everything that a window hands to the next, by name; batch first."""
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """The autoregressive transformer of one stream.
+
+    It sees `past` windows, each remembered as `memory` tokens. `expected` finest scales are decoded as the mean of the
+    predicted distribution when the temperature is 0. `blend` is the share of the direct regression in the result (0:
+    the codes alone). `temperature` and `top_p` are what a user gets who asks for nothing.
+    """
+
+    width: int = 192
+    heads: int = 4
+    depth: int = 5
+    condition: int = 128
+    past: int = 1
+    memory: int = 50
+    expected: int = 2
+    blend: float = 0.0
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class ArtalkWeights:
+    """How much each loss counts: `codes` the cross-entropy, `regression` the direct head, `decoded` the motion of the
+    expected codes of the finest scales (0 saves a decoder pass), `velocity` the differences of both, `phones` the
+    auxiliary phone head, `contrast` the style encoder; `phonetic` the sharpness of the phonetic weight on motion.
+    """
+
+    codes: float = 1.0
+    regression: float = 0.5
+    decoded: float = 0.5
+    velocity: float = 1.0
+    phones: float = 0.1
+    contrast: float = 0.05
+    phonetic: float = 0.0
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """Chances in training: `bits` the largest share of corrupted bits a scale; `sound`, `style`, `past` how often each
+    is withheld (for guidance, and so that no one of them is leant on).
+    """
+
+    bits: float = 0.2
+    sound: float = 0.1
+    style: float = 0.15
+    past: float = 0.1
+
+
+REST = TrunkConfig(width=128, depth=4, expected=0, temperature=1.0, top_p=0.95)
+
+
+@dataclass(frozen=True)
+class ArtalkConfig:
+    """The whole model. A stream of which a piece shows less than `least_observed` of the channels gets no code loss."""
+
+    codec: CodecConfig = CodecConfig()
+    speech: SpeechConfig = SpeechConfig()
+    style: StyleConfig = StyleConfig()
+    trunks: dict[str, TrunkConfig] = field(default_factory=lambda: {"lips": TrunkConfig(), "rest": REST})
+    weights: ArtalkWeights = ArtalkWeights()
+    spoiling: Spoiling = Spoiling()
+    least_observed: float = 0.3
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if list(self.trunks) != list(self.codec.streams):
+            raise BadInput(
+                f"streams {list(self.codec.streams)} have a trunk each, in this order, got {list(self.trunks)}"
+            )
+
+    @property
+    def known(self) -> int:
+        """Windows before the present one that anything looks at."""
+        return max(self.codec.past, *(trunk.past for trunk in self.trunks.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Steering:
+    """What steers a step of a batch, by branches whose logits are mixed.
+
+    `style` (batch, branches, style size); `hears` (batch, branches) 1.0 or 0.0: whether the branch gets the sound;
+    `mix` (batch, branches) sums to 1; `temperature` and `top_p` (batch, streams). One branch is plain generation; a
+    branch without style and one without sound give classifier-free guidance (`steer`).
+    """
+
+    style: Tensor
+    hears: Tensor
+    mix: Tensor
+    temperature: Tensor
+    top_p: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """A trunk's `logits` (batch, windows, tokens, logits), coarse scales first, and `motion` (batch, windows, window,
+    stream channels) of the regression head."""
+
+    logits: Tensor
+    motion: Tensor
+
+
+@final
+class Trunk(nn.Module):
+    """The transformer of one stream."""
+
+    times: Tensor
+    own_mask: Tensor
+    pool: Tensor
+    pool_memory: Tensor
+    spread: Tensor
+
+    def __init__(self, config: TrunkConfig, model: ArtalkConfig, stream: StreamCodec) -> None:
+        super().__init__()
+        self.config = config
+        self.scales, window = model.codec.scales, model.codec.window
+        code, style = stream.quantizer.width, model.style.size
+        self.stack = WindowStack(
+            config.width,
+            config.heads,
+            config.depth,
+            config.past,
+            window,
+            centres(config.memory, window),
+            config.condition,
+            model.dropout,
+        )
+        self.enter = nn.Linear(code, config.width)
+        self.place = nn.Embedding(len(self.scales) + 1, config.width)
+        self.start = nn.Linear(style, config.width)
+        self.hear = nn.Linear(FEATURES * model.speech.width, config.condition)
+        self.deaf = nn.Parameter(torch.zeros(config.condition))
+        self.follow = nn.Linear(style, config.condition)
+        self.head = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, stream.quantizer.logits))
+        self.regress = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, len(stream.columns)))
+        times = torch.cat([centres(scale, window) for scale in self.scales])
+        self.register_buffer("times", self.stack.turns(times), persistent=False)
+        self.register_buffer("own_mask", causal_blocks(self.scales), persistent=False)
+        self.register_buffer("pool", torch.cat([area(window, scale) for scale in self.scales]), persistent=False)
+        self.register_buffer("pool_memory", area(window, config.memory), persistent=False)
+        self.register_buffer("spread", linear(self.scales[-1], window), persistent=False)
+
+    def condition(self, features: Tensor, hears: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """The adaptive condition of all tokens and of the memory: features averaged to each scale, plus style.
+
+        `features` (batch, …, window, FEATURES · speech width), `hears` and `style` (batch, …, 1) and (batch, …, size).
+        """
+        heard = self.hear(features)
+        heard = torch.where(hears[..., None] > 0.5, heard, self.deaf)
+        style = self.follow(style)[..., None, :]
+        return self.pool @ heard + style, self.pool_memory @ heard + style
+
+    def forward(self, levels: Levels, features: Tensor, hears: Tensor, style: Tensor, known: Tensor) -> Predicted:
+        """All scales of all windows at once, teacher-forced.
+
+        `features` (batch, windows, window, …), `hears` (batch,), `style` (batch, size), `known` (batch, windows, past).
+        """
+        windows = features.shape[1]
+        hears = hears[:, None, None].expand(-1, windows, 1)
+        style = style[:, None].expand(-1, windows, -1)
+        condition, memory_condition = self.condition(features, hears, style)
+        tokens = torch.cat([self.tokens(given, i, style) for i, given in enumerate(levels.inputs)], dim=-2)
+        content = self.content(levels.total)
+        x = self.stack(tokens, self.times, self.own_mask, content, known, condition, memory_condition)
+        return Predicted(self.head(x), self.spread @ self.regress(x[..., -self.scales[-1] :, :]))
+
+    def tokens(self, known: Tensor, level: int, style: Tensor) -> Tensor:
+        """(…, scales[level], width) tokens of what is known before a scale; the first is the style token."""
+        x = self.enter(known) + self.place.weight[level]
+        return x + self.start(style)[..., None, :] if level == 0 else x
+
+    def content(self, total: Tensor) -> Tensor:
+        """(…, memory, width): what later windows remember of the codes' sum (…, window, code width)."""
+        return self.enter(self.pool_memory @ total) + self.place.weight[len(self.scales)]
+
+    def step(
+        self,
+        pyramid: Pyramid,
+        features: Tensor,
+        steering: Steering,
+        index: int,
+        memory: Tensor | None,
+        known: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """One window, scale by scale; every token is computed once.
+
+        `features` (batch, window, …), `memory` (batch, branches, …), `known` (batch, past), `noise` (batch, tokens,
+        noise). Returns the codes' sum (batch, window, code width), the regression's motion, the next memory.
+        """
+        batch, branches = steering.style.shape[:2]
+        style = steering.style.flatten(0, 1)
+        spread = features[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
+        condition, memory_condition = self.condition(spread, steering.hears.reshape(-1, 1), style)
+        known = known[:, None].expand(-1, branches, -1).flatten(0, 1)
+        memory = None if memory is None else memory.flatten(0, 1)
+        before = self.stack.recall(memory)
+        modulations = self.stack.modulations(condition)
+        temperature, top_p = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
+        mix = steering.mix[..., None, None]
+        total = features.new_zeros(batch, pyramid.frames, pyramid.quantizer.width)
+        hidden, start = total, 0
+        for level, scale in enumerate(self.scales):
+            stop = start + scale
+            given = pyramid.down(total, level)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
+            hidden, before = self.stack.extend(
+                self.tokens(given, level, style),
+                self.times[:, start:stop],
+                self.stack.bias(known, stop),
+                before,
+                [cast(Tensor, modulation)[:, start:stop] for modulation in modulations],
+            )
+            logits = (unfold(self.head(hidden), batch, branches) * mix).sum(dim=1)
+            values = self._decide(pyramid, level, logits, noise[:, start:stop], temperature, top_p)
+            total = total + pyramid.part(values, level)
+            start = stop
+        regressed = unfold(self.spread @ self.regress(hidden), batch, branches)
+        content = self.content(total)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
+        remembered = self.stack.remember(memory, content, memory_condition)
+        remembered = None if remembered is None else unfold(remembered, batch, branches)
+        return total, (regressed * mix).sum(dim=1), remembered
+
+    def _decide(
+        self, pyramid: Pyramid, level: int, logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor
+    ) -> Tensor:
+        quantizer = pyramid.quantizer
+        values = quantizer.values(quantizer.choose(logits, noise, temperature, top_p))
+        if level < len(self.scales) - self.config.expected:
+            return values
+        return torch.where(temperature <= 0, quantizer.expected(logits), values)
+
+
+@final
+class Artalk(nn.Module):
+    """Speech, style and past motion → the next window of motion. The codec is given and stays as it is."""
+
+    def __init__(self, config: ArtalkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.codec = Codec(config.codec).requires_grad_(False)
+        self.speech = Speech(config.speech, float(config.codec.rate))
+        self.style = Style(config.style, len(config.codec.space))
+        self.trunks = nn.ModuleDict(
+            {name: Trunk(trunk, config, self.codec.stream(name)) for name, trunk in config.trunks.items()}
+        )
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of sound that one window lasts."""
+        return self.config.codec.window * self.speech.hop
+
+    @property
+    def step_samples(self) -> int:
+        """Samples of sound that one step needs: its window and the look-ahead."""
+        return self.window_samples + self.config.speech.lookahead * self.speech.hop
+
+    def trunk(self, name: str) -> Trunk:
+        """The trunk of a stream."""
+        return cast(Trunk, self.trunks[name])
+
+    def train(self, mode: bool = True) -> "Artalk":
+        """Set training mode for everything but the codec."""
+        super().train(mode)
+        self.codec.eval()
+        return self
+
+    def learned(self) -> Iterator[nn.Parameter]:
+        """The parameters that stage 2 trains: all but the codec's."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def features(self, sound: Tensor) -> Tensor:
+        """(batch, windows, window, FEATURES · width) of a batch's sound."""
+        return self.codec.windows(self.speech(sound).features)
+
+    def forward(
+        self, levels: Mapping[str, Levels], features: Tensor, hears: Tensor, style: Tensor, known: Tensor
+    ) -> dict[str, Predicted]:
+        """Each trunk's prediction of the codes of all windows, from those before them.
+
+        `known` (batch, windows, config.known); the rest as in `Trunk.forward`.
+        """
+        return {
+            name: self.trunk(name)(level, features, hears, style, _newest(known, self.trunk(name).config.past))
+            for name, level in levels.items()
+        }
+
+    def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """The losses by name, unweighted, and `total`; `hits.*` (bits or codes guessed right) are for showing.
+
+        Chance comes from `rng` alone; in eval mode nothing is corrupted or withheld.
+        """
+        if batch.sound is None:
+            raise BadInput("a generator learns from motion with its sound, the batch has no sound")
+        levels = self._levels(batch, rng)
+        heard = self.speech(batch.sound).features
+        features = self.codec.windows(heard)
+        count, windows = features.shape[:2]
+        keep = self._keep(count, batch.motion.device, rng)
+        known = all_known(count, windows, self.config.known, features.device) & keep["past"][:, None, None]
+        style, contrast = self._styles(batch, rng)
+        style = torch.where(keep["style"][:, None], style, self.style.null)
+        predicted = self(levels, features, keep["sound"].float(), style, known)
+        losses = self._code_losses(batch, levels, predicted)
+        losses |= self._motion_losses(batch, levels, predicted)
+        if contrast is not None:
+            losses["contrast"] = contrast
+        if batch.phones is not None and self.config.speech.phones:
+            losses["phones"] = _phone_loss(self.speech.phone_logits(heard), batch.phones)
+        weights = vars(self.config.weights)
+        counted = {name: value for name, value in losses.items() if name in weights}
+        losses["total"] = torch.stack([value * weights[name] for name, value in counted.items()]).sum()
+        return losses
+
+    def begin(self, batch: int = 1, branches: int = 1) -> State:
+        """The state before the first window of `batch` speakers."""
+        speech, device = self.speech, self.codec.mean.device
+        state = {
+            "sound": torch.zeros(batch, self.config.speech.past * speech.hop, device=device),
+            "level": speech.fresh(batch).detach().clone(),
+            "known": torch.zeros(batch, self.config.known, device=device),
+        }
+        for name in self.trunks:
+            decoder = self.codec.stream(name).decoder.empty(batch, device)
+            memory = self.trunk(name).stack.empty(batch * branches, device)
+            if decoder is not None:
+                state[f"decoder.{name}"] = decoder
+            if memory is not None:
+                state[f"memory.{name}"] = unfold(memory, batch, branches)
+        return state
+
+    def noise(self, batch: int = 1, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """The uniform numbers (batch, tokens, noise) that each stream of one window is drawn with."""
+        device = self.codec.mean.device
+        shapes = self.noise_shapes().items()
+        return {name: torch.rand(batch, *shape, generator=rng, device=device) for name, shape in shapes}
+
+    def noise_shapes(self) -> dict[str, tuple[int, int]]:
+        """(tokens, noise) of each stream."""
+        streams = {name: self.codec.stream(name) for name in self.trunks}
+        return {name: (stream.pyramid.tokens, stream.quantizer.noise) for name, stream in streams.items()}
+
+    def steer(
+        self,
+        batch: int = 1,
+        style: Tensor | None = None,
+        style_guidance: float = 1.0,
+        sound_guidance: float = 1.0,
+        temperature: Mapping[str, float] | None = None,
+        top_p: Mapping[str, float] | None = None,
+    ) -> Steering:
+        """Steering of a whole batch by `style` (batch, size) or none; see `generators.exported.branches`."""
+        null = self.style.null.detach().expand(batch, -1)
+        table = branches(style_guidance if style is not None else 1.0, sound_guidance)
+        picked = torch.stack([null if style is None or not follows else style for follows, _, _ in table], dim=1)
+        trunks = self.config.trunks
+        warm = [(temperature or {}).get(name, trunk.temperature) for name, trunk in trunks.items()]
+        nucleus = [(top_p or {}).get(name, trunk.top_p) for name, trunk in trunks.items()]
+        rows = {
+            "hears": [float(hears) for _, hears, _ in table],
+            "mix": [share for _, _, share in table],
+            "temperature": warm,
+            "top_p": nucleus,
+        }
+        return Steering(picked, **{key: null.new_tensor(row).expand(batch, -1) for key, row in rows.items()})
+
+    def step(
+        self, state: State, sound: Tensor, noise: Mapping[str, Tensor], steering: Steering
+    ) -> tuple[Tensor, State]:
+        """The next window: (batch, window, channels) motion in real units, and the next state.
+
+        `sound` (batch, (window + lookahead) · hop). The same numbers give the same motion.
+        """
+        full = torch.cat([state["sound"], sound], dim=1)
+        heard = self.speech(full, state["level"])
+        after: State = {
+            "sound": full[:, self.window_samples : self.window_samples + state["sound"].shape[1]],
+            "level": heard.level,
+            "known": torch.cat([state["known"][:, 1:], torch.ones_like(state["known"][:, :1])], dim=1),
+        }
+        known = state["known"] > 0.5
+        parts: dict[str, Tensor] = {}
+        for index, name in enumerate(self.trunks):
+            trunk, stream = self.trunk(name), self.codec.stream(name)
+            total, regressed, memory = trunk.step(
+                stream.pyramid,
+                heard.features,
+                steering,
+                index,
+                state.get(f"memory.{name}"),
+                _newest(known, trunk.config.past),
+                noise[name],
+            )
+            past = _newest(known, self.config.codec.past)
+            decoded, decoder = stream.decode_next(total, state.get(f"decoder.{name}"), past)
+            kept = {f"memory.{name}": memory, f"decoder.{name}": decoder}
+            after |= {key: value for key, value in kept.items() if value is not None}
+            blend = trunk.config.blend
+            parts[name] = decoded if not blend else (1 - blend) * decoded + blend * regressed
+        return self.codec.real(self.codec.join(parts)), after
+
+    @torch.no_grad()
+    def generate(self, sound: Tensor, steering: Steering, rng: torch.Generator | None = None) -> Tensor:
+        """(batch, windows · window, channels) motion for `sound` (batch, samples), padded with silence to windows."""
+        windows = -(-sound.shape[1] // self.window_samples)
+        padded = F.pad(sound, (0, (windows - 1) * self.window_samples + self.step_samples - sound.shape[1]))
+        state = self.begin(len(sound), steering.style.shape[1])
+        made: list[Tensor] = []
+        for k in range(windows):
+            piece = padded[:, k * self.window_samples :][:, : self.step_samples]
+            motion, state = self.step(state, piece, self.noise(len(sound), rng), steering)
+            made.append(motion)
+        return torch.cat(made, dim=1) if made else sound.new_zeros(len(sound), 0, len(self.codec.mean))
+
+    @torch.no_grad()
+    def _levels(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Levels]:
+        ratio = None
+        if self.training and self.config.spoiling.bits:
+            count, windows = len(batch.motion), batch.motion.shape[1] // self.config.codec.window
+            shape = (count, windows, len(self.config.codec.scales))
+            device = batch.motion.device
+            ratio = {
+                name: torch.rand(shape, generator=rng, device=device) * self.config.spoiling.bits
+                for name in self.trunks
+            }
+        # The targets must be those that the codec was trained to give, whatever the trunks are trained in.
+        with exact(batch.motion.device):
+            return self.codec.encode(batch.motion, batch.observed, ratio, rng)
+
+    def _keep(self, count: int, device: torch.device, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """(batch,) true where sound, style and past are given."""
+        spoiling = self.config.spoiling
+        chances = {"sound": spoiling.sound, "style": spoiling.style, "past": spoiling.past}
+        if not self.training:
+            chances = dict.fromkeys(chances, 0.0)
+        return {name: torch.rand(count, generator=rng, device=device) >= chance for name, chance in chances.items()}
+
+    def _styles(self, batch: Batch, rng: torch.Generator | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, size) styles of the batch's style clips (none: the null style), and the contrast loss."""
+        if batch.style_clip is None:
+            return self.style.null.expand(len(batch.motion), -1), None
+        # Half of the time nothing is said of what was observed: a user's clip does not say it, and a source is not to
+        # be told by what it lacks.
+        clip = self.codec.normalise(batch.style_clip) * batch.observed[:, None]
+        half = 0.5 if self.training else 1.0
+        told = torch.rand(len(clip), 1, generator=rng, device=clip.device) < half
+        style = self.style(clip, torch.where(told, batch.observed, 1.0), batch.style_frames)
+        if batch.style_id is None or batch.motion.shape[1] < self.config.style.least:
+            return style, None
+        other = self.style(self.codec.normalise(batch.motion), batch.observed)
+        return style, self.style.contrast(style, other, batch.style_id)
+
+    def _code_losses(
+        self, batch: Batch, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]
+    ) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        sums: list[Tensor] = []
+        for name, level in levels.items():
+            stream = self.codec.stream(name)
+            weight = self._stream_weight(batch, stream)[:, None, None]
+            parts = torch.split(predicted[name].logits, list(self.config.codec.scales), dim=-2)
+            pairs = list(zip(parts, level.codes, strict=True))
+            entropy = torch.cat([stream.quantizer.cross_entropy(logits, codes) for logits, codes in pairs], dim=-1)
+            sums.append(masked_mean(entropy, weight))
+            losses[f"codes.{name}"] = sums[-1].detach()
+            losses[f"hits.{name}"] = masked_mean(_hits(stream, pairs), weight)
+        losses["codes"] = torch.stack(sums).mean()
+        return losses
+
+    def _stream_weight(self, batch: Batch, stream: StreamCodec) -> Tensor:
+        """(batch,): 0 where too little of the stream was observed for its codes to mean anything."""
+        share = batch.observed[:, stream.columns].mean(dim=1)
+        weight = torch.ones_like(share) if batch.weight is None else batch.weight
+        return weight * (share >= self.config.least_observed)
+
+    def _motion_losses(
+        self, batch: Batch, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]
+    ) -> dict[str, Tensor]:
+        weights = self.config.weights
+        true = self.codec.normalise(batch.motion)
+        mask = batch.observed[:, None]
+        if batch.weight is not None:
+            mask = mask * batch.weight[:, None, None]
+        if weights.phonetic:
+            mask = mask * phonetic_weight(true * batch.observed[:, None], weights.phonetic)[..., None]
+        losses: dict[str, Tensor] = {}
+        made: dict[str, Tensor] = {}
+        if weights.regression:
+            made["regression"] = self.codec.join({n: part.motion for n, part in predicted.items()}).flatten(1, 2)
+        if weights.decoded:
+            made["decoded"] = self.codec.decode(self._expected(levels, predicted))
+        for name, motion in made.items():
+            error = motion - true
+            losses[name] = masked_mean(error.abs(), mask)
+            step = masked_mean((error[:, 1:] - error[:, :-1]).square(), mask.expand_as(error)[:, 1:])
+            losses["velocity"] = losses.get("velocity", torch.zeros_like(step)) + step
+        return losses
+
+    def _expected(self, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]) -> dict[str, Tensor]:
+        """Sums of the true codes of the coarse scales and the expected ones of the finest, as `step` decodes at 0."""
+        totals: dict[str, Tensor] = {}
+        for name, level in levels.items():
+            stream = self.codec.stream(name)
+            soft = len(level.codes) - max(self.trunk(name).config.expected, 1)
+            logits = torch.split(predicted[name].logits, list(self.config.codec.scales), dim=-2)
+            parts = [
+                stream.quantizer.values(codes) if i < soft else stream.quantizer.expected(logits[i])
+                for i, codes in enumerate(level.codes)
+            ]
+            totals[name] = torch.stack([stream.pyramid.part(part, i) for i, part in enumerate(parts)]).sum(dim=0)
+        return totals
+
+
+def _newest(known: Tensor, past: int) -> Tensor:
+    """The last `past` columns of `known`, whose oldest windows come first."""
+    return known[..., known.shape[-1] - past :]
+
+
+def _hits(stream: StreamCodec, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """(batch, windows, tokens) share of each token's decisions that the likeliest code gets right."""
+    shares: list[Tensor] = []
+    for logits, codes in pairs:
+        cold = logits.new_zeros(1, 1, 1, 1)
+        noise = logits.new_zeros(*logits.shape[:-1], stream.quantizer.noise)
+        right = (stream.quantizer.choose(logits.detach(), noise, cold, cold + 1) == codes).float()
+        shares.append(right.mean(dim=-1) if right.ndim > logits.ndim - 1 else right)
+    return torch.cat(shares, dim=-1)
+
+
+def _phone_loss(logits: Tensor, phones: Tensor) -> Tensor:
+    """Cross-entropy of each half frame whose phone is known."""
+    known = phones >= 0
+    entropy = F.cross_entropy(logits.transpose(1, 2), phones.clamp(min=0), reduction="none")
+    return masked_mean(entropy, known.float())

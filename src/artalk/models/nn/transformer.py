@@ -1,0 +1,289 @@
+"""The transformer that every model here is made of: rotary times, cosine attention, adaptive normalisation, memory.
+
+A *window* is a run of tokens that is worked on at once; what later windows may see of it is its *memory*: the keys and
+values of its finished content, computed once (`WindowStack`).
+"""
+
+import math
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def turns(times: Tensor, head_width: int, longest: float) -> Tensor:
+    """(2, tokens, head_width): cosines and sines of rotary positions (Su et al. 2021, RoFormer, eq. 34).
+
+    `times` (tokens,) are real times, not indices: tokens of different scales meet at the same clock. Periods run
+    from 4 units to four times `longest`, in `times`' own unit.
+    """
+    periods = torch.logspace(math.log10(4.0), math.log10(4.0 * longest), head_width // 2, dtype=torch.float64)
+    angles = (times.double()[:, None] * (2 * math.pi / periods)).repeat(1, 2)
+    return torch.stack([angles.cos(), angles.sin()]).float()
+
+
+def turn(x: Tensor, by: Tensor) -> Tensor:
+    """Rotate `x` (..., tokens, head_width) by `by` of `turns`; lengths stay."""
+    a, b = x.chunk(2, dim=-1)
+    return x * by[0] + torch.cat([-b, a], dim=-1) * by[1]
+
+
+def unfold(x: Tensor, *sizes: int) -> Tensor:
+    """The first axis of `x` as several of `sizes`."""
+    return x.reshape(*sizes, *x.shape[1:])
+
+
+def bias(allowed: Tensor) -> Tensor:
+    """What attention adds to its scores: 0 where a token may look, so little elsewhere that nothing comes through."""
+    return (allowed.float() - 1) * 1e5
+
+
+class Keys(NamedTuple):
+    """What attention looks things up in: `keys` and `values` (batch, heads, tokens, head_width)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def then(self, later: "Keys") -> "Keys":
+        """These tokens, followed by `later`."""
+        return Keys(torch.cat([self.keys, later.keys], dim=-2), torch.cat([self.values, later.values], dim=-2))
+
+
+class Seen(NamedTuple):
+    """Keys of tokens: `raw` without their times, `turned` with them."""
+
+    raw: Keys
+    turned: Keys
+
+
+class Block(nn.Module):
+    """Attention and MLP, pre-normalised; with a condition both are scaled, shifted and gated by it, token by token.
+
+    Queries and keys have length 1 and a learned sharpness a head (cosine attention, as in VAR and the released ARTalk),
+    which keeps half precision safe. Adaptive normalisation as in DiT (Peebles & Xie 2023): `condition` is its width.
+    """
+
+    def __init__(self, width: int, heads: int, condition: int = 0, expansion: int = 4, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.head_width = heads, width // heads
+        self.dropout = dropout
+        adaptive = condition > 0
+        self.attend_norm = nn.LayerNorm(width, elementwise_affine=not adaptive)
+        self.think_norm = nn.LayerNorm(width, elementwise_affine=not adaptive)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.sharpness = nn.Parameter(torch.full((heads, 1, 1), math.log(8.0)))
+        self.think = nn.Sequential(
+            nn.Linear(width, expansion * width), nn.GELU(approximate="tanh"), nn.Linear(expansion * width, width)
+        )
+        self.modulate = nn.Linear(condition, 6 * width) if adaptive else None
+        if self.modulate is not None:
+            nn.init.normal_(self.modulate.weight, std=0.02)
+            # Scales and gates are 1 at first, shifts 0.
+            nn.init.zeros_(self.modulate.bias)
+            self.modulate.bias.data[2 * width :] = 1.0
+
+    def modulation(self, condition: Tensor) -> Tensor:
+        """(…, tokens, 6 · width) of a condition (…, tokens, condition width): two shifts, two scales, two gates."""
+        assert self.modulate is not None, "this block has no condition"
+        return self.modulate(F.silu(condition))
+
+    def forward(
+        self,
+        x: Tensor,
+        times: Tensor,
+        bias: Tensor | None = None,
+        modulation: Tensor | None = None,
+        before: Keys | None = None,
+    ) -> tuple[Tensor, Seen]:
+        """Work on tokens `x` (batch, tokens, width) at `times` (of `turns`).
+
+        `before` are turned keys that the tokens see in front of their own; `bias` (…, tokens, before + tokens) of the
+        function of that name. Returns the tokens and their own keys.
+        """
+        shifts: tuple[Tensor | None, ...] = (None,) * 6 if modulation is None else modulation.chunk(6, dim=-1)
+        shift_a, shift_t, scale_a, scale_t, gate_a, gate_t = shifts
+        attended, own = self._attend(_shifted(self.attend_norm(x), shift_a, scale_a), times, bias, before)
+        x = x + self._drop(attended if gate_a is None else attended * gate_a)
+        thought = self.think(_shifted(self.think_norm(x), shift_t, scale_t))
+        return x + self._drop(thought if gate_t is None else thought * gate_t), own
+
+    def _attend(self, h: Tensor, times: Tensor, bias: Tensor | None, before: Keys | None) -> tuple[Tensor, Seen]:
+        split = self.qkv(h).reshape(*h.shape[:2], 3 * self.heads, self.head_width).transpose(1, 2)
+        both, value = split.split([2 * self.heads, self.heads], dim=1)
+        both = both * torch.rsqrt((both * both).sum(dim=-1, keepdim=True) + 1e-6)
+        query, key = turn(both, times).chunk(2, dim=1)
+        own = Seen(Keys(both[:, self.heads :], value), Keys(key, value))
+        seen = own.turned if before is None else before.then(own.turned)
+        query = query * self.sharpness.clamp(max=math.log(100.0)).exp()
+        mixed = _attention(query, seen, bias)
+        return self.out(mixed.transpose(1, 2).flatten(2)), own
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+def _shifted(h: Tensor, shift: Tensor | None, scale: Tensor | None) -> Tensor:
+    return h if shift is None or scale is None else h * scale + shift
+
+
+def _attention(query: Tensor, seen: Keys, bias: Tensor | None) -> Tensor:
+    if not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(query, seen.keys, seen.values, attn_mask=bias, scale=1.0)
+    # The same, in a fifth of the nodes that the exporter makes of the line above.
+    scores = query @ seen.keys.transpose(-1, -2)
+    return torch.softmax(scores if bias is None else scores + bias, dim=-1) @ seen.values
+
+
+def blocks(width: int, heads: int, depth: int, condition: int = 0, dropout: float = 0.0) -> nn.ModuleList:
+    """`depth` blocks whose outputs start small enough that the sum of all keeps its size (GPT-2's initialisation)."""
+    stack = nn.ModuleList(Block(width, heads, condition, dropout=dropout) for _ in range(depth))
+    for block in stack:
+        for last in (cast(Block, block).out, cast(nn.Linear, cast(Block, block).think[2])):
+            nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * depth))
+            nn.init.zeros_(last.bias)
+    return stack
+
+
+def band(tokens: int, back: int, ahead: int) -> Tensor:
+    """(tokens, tokens): true where a token sees another at most `back` before and `ahead` after it."""
+    place = torch.arange(tokens)
+    distance = place[None] - place[:, None]
+    return (distance >= -back) & (distance <= ahead)
+
+
+def causal_blocks(sizes: tuple[int, ...]) -> Tensor:
+    """(tokens, tokens): true where a token sees its own block and those before (VAR's block-causal mask)."""
+    block = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    return block[:, None] >= block[None]
+
+
+class WindowStack(nn.Module):
+    """Blocks over windows that follow one another: a window sees itself and the memory of `past` windows before it.
+
+    The memory of a window comes from its finished content alone (it looks at no other window), so that training on
+    `past` + 1 windows is the same as running for ever, and so that it is computed once. Tensors of windows are
+    (batch, windows, tokens, width); a memory is (batch, depth, 2, heads, past · memory tokens, head_width).
+    """
+
+    memory_turns: Tensor
+    past_turns: Tensor
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        depth: int,
+        past: int,
+        window: float,
+        memory_times: Tensor,
+        condition: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.blocks = blocks(width, heads, depth, condition, dropout)
+        self.heads, self.head_width, self.depth, self.past = heads, width // heads, depth, past
+        self.longest = window * (past + 1)
+        self.memory_tokens = len(memory_times)
+        past_times = [memory_times - window * back for back in range(past, 0, -1)]
+        self.register_buffer("memory_turns", self.turns(memory_times), persistent=False)
+        self.register_buffer("past_turns", self.turns(torch.cat([*past_times, memory_times[:0]])), persistent=False)
+
+    def turns(self, times: Tensor) -> Tensor:
+        """The rotary table of `times` (tokens,), in frames from the start of the window."""
+        return turns(times, self.head_width, self.longest)
+
+    def modulations(self, condition: Tensor | None) -> list[Tensor | None]:
+        """What a condition (…, tokens, condition width) does to each block."""
+        if condition is None:
+            return [None] * self.depth
+        return [cast(Block, block).modulation(condition) for block in self.blocks]
+
+    def forward(
+        self,
+        x: Tensor,
+        times: Tensor,
+        allowed: Tensor | None,
+        content: Tensor,
+        known: Tensor,
+        condition: Tensor | None = None,
+        content_condition: Tensor | None = None,
+    ) -> Tensor:
+        """All windows at once, as training does.
+
+        `x` (batch, windows, tokens, width) are worked on at `times`; `allowed` (tokens, tokens) is true where they may
+        look at one another; `content` (batch, windows, memory tokens, width) is what later windows will remember;
+        `known` (batch, windows, past) is false where there is no such window (the oldest first).
+        """
+        batch, windows, tokens, width = x.shape
+        x, content = x.flatten(0, 1), content.flatten(0, 1)
+        own = self.modulations(None if condition is None else condition.flatten(0, 1))
+        their = self.modulations(None if content_condition is None else content_condition.flatten(0, 1))
+        bias = self.bias(known.flatten(0, 1), tokens, allowed)
+        for i, block in enumerate(self.blocks):
+            before = None
+            if self.past:
+                content, made = block(content, self.memory_turns, None, their[i])
+                keys, values = (self._earlier(t, batch, windows) for t in cast(Seen, made).raw)
+                before = Keys(turn(keys, self.past_turns), values)
+            x, _ = block(x, times, bias, own[i], before)
+        return x.reshape(batch, windows, tokens, width)
+
+    def bias(self, known: Tensor, seen: int, allowed: Tensor | None = None) -> Tensor | None:
+        """(batch, 1, tokens or 1, past · memory tokens + seen) from `known` (batch, past), `allowed` (tokens, seen)."""
+        if not self.past:
+            return None if allowed is None else bias(allowed)
+        past = bias(known).repeat_interleave(self.memory_tokens, dim=1)[:, None, None, :]
+        own = past.new_zeros(1, seen) if allowed is None else bias(allowed)
+        rows = own.shape[0]
+        return torch.cat(
+            [past.expand(-1, 1, rows, self.past * self.memory_tokens), own.expand(past.shape[0], 1, rows, seen)], dim=-1
+        )
+
+    def empty(self, batch: int, device: torch.device | None = None) -> Tensor | None:
+        """The memory before the first window (a stack that sees no past has none: None)."""
+        if not self.past:
+            return None
+        return torch.zeros(
+            batch, self.depth, 2, self.heads, self.past * self.memory_tokens, self.head_width, device=device
+        )
+
+    def recall(self, memory: Tensor | None) -> list[Keys | None]:
+        """What each block sees of the windows before, put at its times."""
+        if memory is None:
+            return [None] * self.depth
+        keys, values = turn(memory[:, :, 0], self.past_turns), memory[:, :, 1]
+        return [Keys(keys[:, i], values[:, i]) for i in range(self.depth)]
+
+    def extend(
+        self,
+        x: Tensor,
+        times: Tensor,
+        bias: Tensor | None,
+        before: list[Keys | None],
+        modulations: list[Tensor | None],
+    ) -> tuple[Tensor, list[Keys | None]]:
+        """More tokens `x` (batch, tokens, width) of the present window; returns them and what the next ones see."""
+        after: list[Keys | None] = []
+        for block, seen, modulation in zip(self.blocks, before, modulations, strict=True):
+            x, own = block(x, times, bias, modulation, seen)
+            turned = cast(Seen, own).turned
+            after.append(turned if seen is None else seen.then(turned))
+        return x, after
+
+    def remember(self, memory: Tensor | None, content: Tensor, condition: Tensor | None = None) -> Tensor | None:
+        """The memory once the window of `content` (batch, memory tokens, width) has passed; the oldest is forgotten."""
+        if memory is None:
+            return None
+        made: list[Tensor] = []
+        for block, modulation in zip(self.blocks, self.modulations(condition), strict=True):
+            content, own = block(content, self.memory_turns, None, modulation)
+            made.append(torch.stack(cast(Seen, own).raw, dim=1))
+        return torch.cat([memory[..., self.memory_tokens :, :], torch.stack(made, dim=1)], dim=-2)
+
+    def _earlier(self, made: Tensor, batch: int, windows: int) -> Tensor:
+        """(batch · windows, heads, past · tokens, head_width) of the windows before each; zeros where none was."""
+        made = unfold(made, batch, windows)
+        shifted = [F.pad(made, (0, 0) * 3 + (back, 0))[:, :windows] for back in range(self.past, 0, -1)]
+        return torch.cat(shifted, dim=-2).flatten(0, 1)

@@ -1,0 +1,155 @@
+"""The codec: causal, blind to what nobody observed, and able to learn."""
+
+import pytest
+import torch
+
+from artalk.channels import ARKIT
+from artalk.errors import BadInput
+from artalk.models.batch import Batch
+from artalk.models.codec import Codec, CodecConfig, StreamConfig
+from artalk.models.losses import LinearRig, phonetic_weight
+from tests.models.tiny import LIPS, REST, WINDOW, codec_config, motion, rough, stream
+
+
+def codec(seed=0, **more):
+    torch.manual_seed(seed)
+    return Codec(codec_config(**more))
+
+
+def ones(batch=2):
+    return torch.ones(batch, len(ARKIT))
+
+
+@pytest.mark.parametrize("past", [0, 1, 3])
+def test_a_window_depends_on_itself_and_on_the_windows_it_is_said_to_see(past):
+    model = rough(codec(past=past))
+    known = torch.ones(1, 6, past, dtype=torch.bool)
+    latents = torch.randn(1, 6, WINDOW, 10, generator=torch.Generator().manual_seed(0))
+    changed = latents.clone()
+    changed[:, 1] += 1
+    with torch.no_grad():
+        one, two = (model.stream("lips").decode(x, known) for x in (latents, changed))
+    differs = [not torch.equal(one[:, n], two[:, n]) for n in range(6)]
+    assert differs == [1 <= n <= 1 + past for n in range(6)]
+
+
+def test_later_motion_does_not_change_the_codes_of_earlier_windows():
+    model, one = rough(codec()), motion()
+    two = one.clone()
+    two[:, 2 * WINDOW :] = 0.1
+    with torch.no_grad():
+        a, b = model.encode(one, ones()), model.encode(two, ones())
+    for name in a:
+        for x, y in zip(a[name].codes, b[name].codes, strict=True):
+            assert torch.equal(x[:, :2], y[:, :2])
+
+
+@pytest.mark.parametrize("quantizer", ["binary", "vector"])
+def test_window_by_window_decoding_is_decoding_at_once(quantizer):
+    model = rough(codec(past=2, quantizer=quantizer))
+    with torch.no_grad():
+        totals = {name: level.total for name, level in model.encode(motion(), ones()).items()}
+        whole = model.decode(totals)
+        memory = {name: model.stream(name).decoder.empty(2) for name in totals}
+        for n in range(4):
+            known = torch.tensor([[n >= 2, n >= 1]]).expand(2, -1)
+            parts = {}
+            for name in totals:
+                part = model.stream(name).decode_next(totals[name][:, n], memory[name], known)
+                parts[name], memory[name] = part
+            made = model.join(parts)
+            assert torch.allclose(made, whole[:, n * WINDOW : (n + 1) * WINDOW], atol=1e-5)
+
+
+def rig():
+    rng = torch.Generator().manual_seed(0)
+    deltas = 0.01 * torch.randn(len(ARKIT), 20, 3, generator=rng)
+    deltas[ARKIT.slice("head")] = 0
+    return LinearRig(deltas, torch.arange(20) < 8)
+
+
+def test_unobserved_channels_cost_nothing():
+    model, observed = codec().eval(), ones()
+    hidden = ARKIT.indices(["jawOpen", "browInnerUp", "headX"])
+    observed[:, hidden] = 0
+    one = motion()
+    two = one.clone()
+    two[..., hidden] = 7.0
+    a, b = (model.losses(Batch(x, observed), rig()) for x in (one, two))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    full = model.losses(Batch(two, ones()), rig())
+    assert full["motion"] > 1.3 * a["motion"]
+
+
+def test_a_piece_of_no_weight_costs_nothing():
+    model, one = codec().eval(), motion()
+    two = one.clone()
+    two[1] = 0.9
+    weight = torch.tensor([1.0, 0.0])
+    a, b = (model.losses(Batch(x, ones(), weight=weight), rig()) for x in (one, two))
+    for name in ("motion", "velocity", "vertices", "lips", "vertex_velocity"):
+        assert torch.allclose(a[name], b[name]), name
+
+
+@pytest.mark.parametrize("quantizer", ["binary", "vector"])
+def test_it_overfits_two_clips(quantizer):
+    torch.manual_seed(0)
+    streams = {
+        "lips": stream(LIPS, quantizer, bits=16, entries=64, width=32),
+        "rest": stream(REST, quantizer, bits=16, entries=64, width=32),
+    }
+    model = Codec(CodecConfig(window=10, scales=(1, 2, 5, 10), streams=streams))
+    piece = Batch(motion(2, 20), ones())
+    model.measure(piece.motion.mean(dim=(0, 1)), piece.motion.std(dim=(0, 1)))
+    optimiser = torch.optim.AdamW(model.parameters(), 4e-3)
+    rng = torch.Generator().manual_seed(0)
+    first = None
+    for _ in range(250):
+        losses = model.train().losses(piece, rig(), rng)
+        optimiser.zero_grad()
+        losses["total"].backward()
+        optimiser.step()
+        first = first or losses["motion"].item()
+    with torch.no_grad():
+        error = (model.eval()(piece.motion, piece.observed) - piece.motion).abs().mean()
+    still = (piece.motion - piece.motion.mean(dim=(0, 1))).abs().mean()
+    assert error < 0.35 * still, (first, error, still)
+
+
+def test_vertices_move_by_millimetres_and_their_gradient_is_right():
+    deltas = torch.zeros(len(ARKIT), 2, 3)
+    deltas[ARKIT.index("jawOpen"), 1, 1] = -0.02
+    face = LinearRig(deltas, torch.tensor([False, True]))
+    values = torch.zeros(1, 3, len(ARKIT), requires_grad=True)
+    moved = face.displacement(values + 0.5 * torch.nn.functional.one_hot(torch.tensor(17), len(ARKIT)))
+    assert ARKIT.names[17] == "jawOpen"
+    assert moved[0, 0, 1, 1].item() == pytest.approx(-10.0)
+    moved.sum().backward()
+    assert values.grad[0, 0, 17].item() == pytest.approx(-20.0)
+    with pytest.raises(BadInput, match="a linear rig is"):
+        LinearRig(torch.zeros(55, 2, 3), torch.zeros(3))
+
+
+def test_the_phonetic_weight_is_even_at_constant_speed_and_knows_no_unit():
+    line = torch.arange(50.0)[None, :, None].expand(1, 50, 4)
+    assert torch.allclose(phonetic_weight(line)[:, 5:], torch.ones(1, 45) * phonetic_weight(line)[0, 25], atol=1e-5)
+    talk = motion(3, 100).cumsum(dim=1)
+    assert torch.allclose(phonetic_weight(talk), phonetic_weight(talk * 1000), atol=1e-4)
+    assert torch.allclose(phonetic_weight(talk).mean(dim=1), torch.ones(3), atol=1e-5)
+    assert torch.equal(phonetic_weight(talk, 0.0), torch.ones(3, 100))
+
+
+def test_streams_share_out_the_channels_exactly():
+    with pytest.raises(BadInput, match="missing: .*'jawOpen'"):
+        CodecConfig(streams={"rest": StreamConfig(parts=("eyes", "brows", "head"))})
+    with pytest.raises(BadInput, match="twice: .*'headX'"):
+        CodecConfig(streams={"all": StreamConfig(parts=(*LIPS, *REST, "headX"))})
+    with pytest.raises(BadInput, match="whole windows of 10"):
+        codec().windows(torch.zeros(1, 15, 55))
+
+
+def test_joining_streams_puts_every_channel_in_its_place():
+    model = codec()
+    values = torch.arange(float(len(ARKIT))).expand(2, 3, -1)
+    parts = {name: values[..., model.stream(name).columns] for name in ("lips", "rest")}
+    assert torch.equal(model.join(parts), values)
