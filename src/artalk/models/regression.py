@@ -1,0 +1,122 @@
+"""The baseline that any codebook has to beat on lips: the same speech encoder, straight to motion."""
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artalk.config import from_json, to_json
+from artalk.errors import BadFile, BadInput, MissingFile
+from artalk.formats.atomic import atomic
+from artalk.models.artalk import ArtalkConfig
+from artalk.models.batch import Batch
+from artalk.models.codec import Codec
+from artalk.models.losses import masked_mean
+from artalk.models.nn.transformer import band, bias, blocks, turns
+from artalk.models.speech.mel import FEATURES, Speech
+
+
+@dataclass(frozen=True)
+class RegressionSize:
+    """As many parameters as the default model has in its trunks."""
+
+    width: int = 256
+    heads: int = 4
+    depth: int = 5
+    reach: int = 50
+
+
+@final
+class Regression(nn.Module):
+    """Speech features → a transformer over frames → all channels, by L1 of motion and L2 of its velocity.
+
+    It has no codes, no chance, no style and no memory: what is not in the sound becomes the mean. `codec` is there for
+    its normalisation alone and stays untrained.
+    """
+
+    def __init__(self, config: ArtalkConfig, size: RegressionSize | None = None) -> None:
+        super().__init__()
+        self.config, self.size = config, size or RegressionSize()
+        width = self.size.width
+        self.codec = Codec(config.codec).requires_grad_(False)
+        self.speech = Speech(config.speech, float(config.codec.rate))
+        self.lift = nn.Linear(FEATURES * config.speech.width, width)
+        self.blocks = blocks(width, self.size.heads, self.size.depth)
+        self.lower = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(config.codec.space)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, frames, channels) normalised motion of speech features (batch, frames, …)."""
+        x, frames = self.lift(features), features.shape[1]
+        times = turns(torch.arange(frames), self.size.width // self.size.heads, 2.0 * self.size.reach).to(x.device)
+        near = bias(band(frames, self.size.reach, self.size.reach)).to(x.device)
+        for block in self.blocks:
+            x, _ = block(x, times, near)
+        return self.lower(x)
+
+    def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """The losses by name and `total`; weights are those of the model's regression head."""
+        if batch.sound is None:
+            raise BadInput("a regression learns from motion with its sound, the batch has no sound")
+        heard = self.speech(batch.sound).features
+        error = self(heard) - self.codec.normalise(batch.motion)
+        mask = batch.observed[:, None]
+        step = error[:, 1:] - error[:, :-1]
+        losses = {
+            "regression": masked_mean(error.abs(), mask),
+            "velocity": masked_mean(step.square(), mask),
+        }
+        total = losses["regression"] + self.config.weights.velocity * losses["velocity"]
+        if batch.phones is not None and self.config.speech.phones:
+            known = batch.phones >= 0
+            logits = self.speech.phone_logits(heard).transpose(1, 2)
+            entropy = F.cross_entropy(logits, batch.phones.clamp(min=0), reduction="none")
+            losses["phones"] = masked_mean(entropy, known.float())
+            total = total + self.config.weights.phones * losses["phones"]
+        return losses | {"total": total}
+
+    @torch.no_grad()
+    def generate(self, sound: Tensor) -> Tensor:
+        """(batch, frames, channels) motion in real units of `sound` (batch, samples), whole frames."""
+        speech = self.speech
+        frames = -(-sound.shape[1] // speech.hop)
+        after = (frames + self.config.speech.lookahead) * speech.hop - sound.shape[1]
+        padded = F.pad(sound, (self.config.speech.past * speech.hop, after))
+        return self.codec.real(self(speech(padded).features))
+
+    def save(self, path: Path, card: dict[str, Any]) -> None:
+        """Write `.safetensors` with config and card in its header."""
+        header = {"artalk.kind": "regression", "artalk.config": to_json(self.config), "artalk.card": json.dumps(card)}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        with atomic(path) as temporary:
+            importlib.import_module("safetensors.torch").save_file(tensors, temporary, header)
+
+    @classmethod
+    def load(cls, path: Path) -> "Regression":
+        """Read what `save` wrote, of the default size."""
+        header = _header(path)
+        if header.get("artalk.kind") != "regression":
+            raise BadFile(f"{str(path)!r} holds no regression baseline")
+        model = cls(from_json(ArtalkConfig, header["artalk.config"]))
+        model.load_state_dict(importlib.import_module("safetensors.torch").load_file(path))
+        return model.eval()
+
+    @staticmethod
+    def holds(path: Path) -> bool:
+        """Whether the file is one that `save` wrote."""
+        return _header(path).get("artalk.kind") == "regression"
+
+
+def _header(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise MissingFile(f"a trained model is a .safetensors file, none is at {str(path)!r}")
+    try:
+        with importlib.import_module("safetensors").safe_open(path, "np") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise BadFile(f"{str(path)!r} is no .safetensors file: {error}") from error

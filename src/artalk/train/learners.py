@@ -1,0 +1,269 @@
+"""What a stage trains: a model with its losses as one module, where it begins, and how it is judged."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, cast, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artalk import checkpoint
+from artalk.channels import ARKIT
+from artalk.data.clips import Clip, Corpus, Entry
+from artalk.data.phones import PHONES
+from artalk.evaluate import face as faces
+from artalk.evaluate.face import Face
+from artalk.models.artalk import Artalk, ArtalkConfig
+from artalk.models.batch import Batch
+from artalk.models.codec import Codec
+from artalk.models.losses import LinearRig
+from artalk.models.regression import Regression
+from artalk.rigs.head import head
+from artalk.train import held
+from artalk.train.recipe import Recipe, Stage
+from artalk.train.windows import Shape, Takes
+
+Figures = dict[str, float]
+Card = dict[str, Any]
+
+CLIPS_A_STYLE = 12
+"""Clips from which a named style is taken."""
+
+CHECKED = 4
+"""Batches of validation takes on which a codec is judged."""
+
+
+class Learner(nn.Module, ABC):
+    """A model and how it learns; the best model is the one with the lowest `score` among its figures."""
+
+    with_sound = True
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """What takes have to be like."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """The losses of a batch; `total` is trained on."""
+
+    @abstractmethod
+    def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
+        """Figures on the validation split, `score` among them; none where there is nothing to judge on."""
+
+    @abstractmethod
+    def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
+        """Write the model."""
+
+
+@final
+class CodecLearner(Learner):
+    """Stage 1 of ARTalk: motion through codes and back."""
+
+    with_sound = False
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.model = codec
+        face = _face(120)
+        self.rig = LinearRig(torch.tensor(face.deltas / 1000), torch.tensor(face.lips))
+
+    @property
+    def shape(self) -> Shape:
+        """Motion alone."""
+        return Shape(self.model.config.window, 0, 0)
+
+    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """The model's own losses."""
+        return self.model.losses(batch, self.rig, rng)
+
+    @torch.no_grad()
+    def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
+        """Mean losses on fixed takes; the score is the lips' root mean square error in mm."""
+        if not corpus.select("validation"):
+            return {}
+        takes = Takes(corpus, "validation", recipe.data, self.shape, recipe.seed, with_sound=False)
+        sums: Figures = {}
+        for step in range(CHECKED):
+            losses = self(takes.batch(step, stage.rows).to(self.model.mean.device), None)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value) / CHECKED
+        return sums | {"score": sums["lips"] ** 0.5}
+
+    def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
+        """Write a checkpoint."""
+        checkpoint.save(checkpoint.Checkpoint(self.model, card), path)
+
+
+@final
+class GeneratorLearner(Learner):
+    """Stage 2: speech, style and past to codes."""
+
+    def __init__(self, model: Artalk) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def shape(self) -> Shape:
+        """Motion, and the sound that the speech encoder hears."""
+        speech = self.model.config.speech
+        return Shape(self.model.config.codec.window, speech.past, speech.lookahead)
+
+    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """The model's own losses."""
+        return self.model.losses(batch, rng)
+
+    @torch.no_grad()
+    def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
+        """Lips of whole held-out clips at temperature 0, in the style of another clip of the speaker, and with none."""
+        judged = held.held(corpus, recipe.data.validation_clips, _face(400))
+        if not judged.clips:
+            return {}
+        rng = torch.Generator(self.model.codec.mean.device).manual_seed(recipe.seed)
+
+        def perform(sound: Tensor, style: Tensor | None) -> Tensor:
+            return self.model.generate(sound.to(rng.device), self._cold(style, len(sound)), rng)
+
+        free = judged.judge(lambda sound, _: perform(sound, None))
+        styled = judged.judge(lambda sound, clips: perform(sound, self._styles(corpus, clips)))
+        return styled | {f"free.{name}": value for name, value in free.items()}
+
+    def _cold(self, style: Tensor | None, count: int) -> Any:
+        return self.model.steer(count, style, temperature=dict.fromkeys(self.model.trunks, 0.0))
+
+    def _styles(self, corpus: Corpus, clips: Sequence[Clip]) -> Tensor:
+        return torch.cat([self._style(corpus, clip) for clip in clips])
+
+    def _style(self, corpus: Corpus, clip: Clip) -> Tensor:
+        example = held.example(corpus, clip.entry)
+        if example is None or len(example.motion) < self.model.config.style.least:
+            return self.model.style.null[None]
+        return self._vector(example)
+
+    def _vector(self, clip: Clip) -> Tensor:
+        """The style of a clip as a user's would be taken: nothing said of what was observed."""
+        device = self.model.codec.mean.device
+        motion = torch.tensor(clip.motion.values)[None].to(device)
+        observed = torch.tensor(clip.observed.astype(np.float32)).to(device)
+        return self.model.style(self.model.codec.normalise(motion) * observed)
+
+    def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
+        """Write a checkpoint with the corpus' ways of moving as named styles."""
+        checkpoint.save(checkpoint.Checkpoint(self.model, card, self._named(corpus)), path)
+
+    @torch.no_grad()
+    def _named(self, corpus: Corpus) -> dict[str, list[float]]:
+        """The mean style of a few training clips of each planted style, and of each speaker's own way."""
+        ways: dict[str, list[Entry]] = {}
+        for entry in corpus.select("train"):
+            if entry.observed and entry.frames >= self.model.config.style.least:
+                ways.setdefault(entry.style or entry.speaker, []).append(entry)
+        named: dict[str, list[float]] = {}
+        for name, entries in sorted(ways.items()):
+            few = entries[:: max(1, len(entries) // CLIPS_A_STYLE)][:CLIPS_A_STYLE]
+            mean = torch.cat([self._vector(corpus.read(entry)) for entry in few]).mean(dim=0, keepdim=True)
+            values = F.normalize(mean)[0].numpy(force=True).astype(np.float64)
+            named[name] = [round(float(value), 5) for value in values]
+        return named
+
+
+@final
+class RegressionLearner(Learner):
+    """The baseline without codes."""
+
+    def __init__(self, model: Regression) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def shape(self) -> Shape:
+        """Motion, and the sound that the speech encoder hears."""
+        speech = self.model.config.speech
+        return Shape(self.model.config.codec.window, speech.past, speech.lookahead)
+
+    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """The model's own losses."""
+        return self.model.losses(batch, rng)
+
+    @torch.no_grad()
+    def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
+        """Lips of whole held-out clips."""
+        judged = held.held(corpus, recipe.data.validation_clips, _face(400))
+        return (
+            judged.judge(lambda sound, _: self.model.generate(sound.to(self.model.codec.mean.device)))
+            if judged.clips
+            else {}
+        )
+
+    def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
+        """Write the baseline's own file."""
+        self.model.save(path, card)
+
+
+@cache
+def _face(most: int) -> Face:
+    return faces.of_rig(head(), most)
+
+
+def begin(stage: Stage, recipe: Recipe, corpus: Corpus, codec: Path | None) -> Learner:
+    """The learner of a stage before its first step. `codec` is the file that the codec's stage kept."""
+    model = with_phones(recipe.model)
+    seeded(recipe.seed)
+    if stage.task == "codec":
+        return CodecLearner(_measured(Codec(model.codec), corpus))
+    if stage.task == "regression":
+        regression = Regression(model)
+        _measured(regression.codec, corpus)
+        return RegressionLearner(regression)
+    made = Artalk(model)
+    assert codec is not None, "a recipe has its codec before its generator"
+    checkpoint.adopt(made, cast(Codec, checkpoint.load(codec).model))
+    for name in made.trunks:
+        _still(cast(nn.Linear, made.trunk(name).regress[1]), _unseen(corpus)[made.codec.stream(name).columns])
+    return GeneratorLearner(made)
+
+
+def seeded(seed: int) -> None:
+    """Seed torch's own generator, which only initial weights and dropout draw from."""
+    torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+
+
+def with_phones(model: ArtalkConfig) -> ArtalkConfig:
+    """The model's config with the project's phones, where the recipe names none."""
+    return model if model.speech.phones else replace(model, speech=replace(model.speech, phones=PHONES))
+
+
+def _measured(codec: Codec, corpus: Corpus) -> Codec:
+    """The codec with the corpus' means and deviations; channels that nobody has seen stay at rest for ever."""
+    names = codec.config.space.names
+    mean, deviation = torch.zeros(len(names)), torch.zeros(len(names))
+    for column, name in enumerate(names):
+        rows = np.array([kind[name] for kind in corpus.statistics.values() if name in kind], np.float64).reshape(-1, 5)
+        if len(rows):
+            share = rows[:, 4] / rows[:, 4].sum()
+            mean[column] = middle = float(share @ rows[:, 0])
+            deviation[column] = float(np.sqrt(share @ (rows[:, 1] ** 2 + (rows[:, 0] - middle) ** 2)))
+    codec.measure(mean, deviation)
+    unseen = _unseen(corpus)
+    for name in codec.streams:
+        stream = codec.stream(name)
+        _still(cast(nn.Linear, stream.lower[1]), unseen[stream.columns])
+    return codec
+
+
+def _unseen(corpus: Corpus) -> Tensor:
+    """(channels,) true where no clip of the corpus has measured anything."""
+    seen = {name for kind in corpus.statistics.values() for name in kind}
+    return torch.tensor([name not in seen for name in ARKIT.names])
+
+
+@torch.no_grad()
+def _still(layer: nn.Linear, rows: Tensor) -> None:
+    """Outputs that get no gradient, and so stay 0."""
+    layer.weight[rows] = 0
+    layer.bias[rows] = 0

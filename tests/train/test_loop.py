@@ -1,0 +1,180 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from artalk import checkpoint, config
+from artalk.errors import BadFile, BadInput
+from artalk.models.artalk import Artalk
+from artalk.models.codec import Codec
+from artalk.models.regression import Regression
+from artalk.train import log
+from artalk.train.loop import train
+from artalk.train.recipe import Recipe
+from tests.train.corpora import made_corpus
+from tests.train.recipes import smallest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return made_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory):
+    """A whole run: its folder, the best models, what it reported."""
+    folder = tmp_path_factory.mktemp("run")
+    said = []
+    return folder, train(smallest(), corpus, folder, said.append), said
+
+
+class Killed(Exception):
+    pass
+
+
+def killer(stage, step):
+    """A report that ends the run as a kill would, right after a step."""
+
+    def report(progress):
+        if (progress.stage, progress.step) == (stage, step):
+            raise Killed
+
+    return report
+
+
+def weights(path):
+    return checkpoint.load(path).model.state_dict()
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_leaves_usable_models_a_log_and_curves(run):
+    folder, kept, said = run
+    assert isinstance(checkpoint.load(kept["codec"]).model, Codec)
+    loaded = checkpoint.load(kept["generator"])
+    assert isinstance(loaded.model, Artalk)
+    assert loaded.card["figures"]["score"] == pytest.approx(
+        min(p.figures["score"] for p in said if p.stage == "generator" and p.figures)
+    )
+    assert set(loaded.styles) == {"a", "b"}
+    assert same(loaded.model.codec.state_dict(), weights(kept["codec"]))
+    motion = loaded.model.generate(torch.zeros(1, 16000), loaded.model.steer())
+    assert motion.shape == (1, 30, 55)
+    rows = log.read(folder)
+    assert [row["step"] for row in rows] == [*range(1, 13), *range(1, 9)]
+    assert (folder / "curves.png").stat().st_size > 5000
+    assert config.load(Recipe, folder / "recipe.toml") == smallest()
+
+
+def test_the_losses_fall(corpus, tmp_path):
+    recipe = smallest()
+    longer = {name: replace(stage, steps=40, check=40, save=40) for name, stage in recipe.stages.items()}
+    train(replace(recipe, stages=longer), corpus, tmp_path)
+    for stage in ("codec", "generator"):
+        losses = [row["losses"]["total"] for row in log.read(tmp_path) if row["stage"] == stage]
+        assert sum(losses[-8:]) < 0.8 * sum(losses[:8]), stage
+
+
+@pytest.mark.parametrize(("stage", "step"), [("codec", 6), ("generator", 7)])
+def test_a_killed_run_goes_on_to_the_very_same_weights(run, corpus, tmp_path, stage, step):
+    """Killed between two saves: steps are done again, chance is the same, so are all numbers."""
+    with pytest.raises(Killed):
+        train(smallest(), corpus, tmp_path, killer(stage, step))
+    resumed = train(smallest(), corpus, tmp_path)
+    whole = run[0]
+    for name in resumed:
+        mine, theirs = (torch.load(folder / name / "state.pt", weights_only=True) for folder in (tmp_path, whole))
+        assert same(mine["learner"], theirs["learner"])
+        assert same(mine["averaged"], theirs["averaged"])
+        assert same(weights(resumed[name]), weights(run[1][name]))
+    assert [r["losses"] for r in log.read(tmp_path)] == [r["losses"] for r in log.read(whole)]
+
+
+def test_a_finished_run_is_not_trained_again(run, corpus):
+    said = []
+    before = run[1]["generator"].stat().st_mtime_ns
+    assert train(smallest(), corpus, run[0], said.append) == run[1]
+    assert not said
+    assert run[1]["generator"].stat().st_mtime_ns == before
+
+
+def test_a_folder_belongs_to_one_recipe(run, corpus):
+    with pytest.raises(BadInput, match="another recipe"):
+        train(replace(smallest(), seed=1), corpus, run[0])
+
+
+def test_a_broken_state_is_a_sentence(corpus, tmp_path):
+    (tmp_path / "codec").mkdir()
+    (tmp_path / "codec" / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(BadFile, match="begin anew"):
+        train(smallest(), corpus, tmp_path)
+
+
+def test_another_seed_is_another_model(run, corpus, tmp_path):
+    recipe = smallest()
+    short = replace(recipe, seed=3, stages={"codec": recipe.stages["codec"]})
+    assert not same(weights(train(short, corpus, tmp_path)["codec"]), weights(run[1]["codec"]))
+
+
+def test_the_baseline_trains_in_the_same_loop(corpus, tmp_path):
+    stage = replace(smallest().stages["generator"], task="regression")
+    kept = train(replace(smallest(), stages={"regression": stage}), corpus, tmp_path)
+    model = Regression.load(kept["regression"])
+    assert model.generate(torch.zeros(2, 10000)).shape == (2, 16, 55)
+    losses = [row["losses"]["total"] for row in log.read(tmp_path)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_generator_needs_a_codec_before_it():
+    with pytest.raises(BadInput, match="'codec' comes before"):
+        replace(smallest(), stages={"generator": smallest().stages["generator"]})
+
+
+def test_bfloat16_trains_too(corpus, tmp_path):
+    recipe = smallest()
+    stages = {name: replace(stage, steps=2, check=2, save=2) for name, stage in recipe.stages.items()}
+    train(replace(recipe, stages=stages, precision="bfloat16"), corpus, tmp_path)
+    assert all(torch.isfinite(torch.tensor(row["losses"]["total"])) for row in log.read(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["tiny", "default", "live-draft", "paper"])
+def test_recipes_in_the_repository_are_read(name):
+    recipe = config.load(Recipe, ROOT / "recipes" / f"{name}.toml")
+    assert {"codec", "generator"} <= {stage.task for stage in recipe.stages.values()}
+
+
+def test_two_processes_train_one_model(corpus, tmp_path):
+    """Started by torchrun, each takes half of the rows; the saved model is one, and near that of a single process."""
+    recipe = smallest()
+    stages = {name: replace(stage, steps=3, check=3, save=3) for name, stage in recipe.stages.items()}
+    recipe = replace(recipe, stages=stages)
+    (tmp_path / "recipe.toml").write_text(config.to_toml(recipe))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    command += ["artalk.cli", "train", str(tmp_path / "recipe.toml"), str(corpus.folder), "-o", str(tmp_path / "two")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*command, "--threads", "1"], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 1, 2, 3]
+    single = weights(train(recipe, corpus, tmp_path / "one")["codec"])
+    double = weights(tmp_path / "two" / "codec" / "best.safetensors")
+    apart = max(float((single[name] - double[name]).abs().max()) for name in single)
+    assert apart < 0.02
