@@ -375,7 +375,7 @@ def test_the_lower_teeth_show_over_the_lip_with_the_tongue_behind_them(built: Bu
     lip = built.rest[built.data.landmarks.inner_lower_lip]
     teeth, tongue = built.rest[built.parts["lowerTeeth"]], built.rest[built.parts["tongue"]]
     front = teeth[np.abs(teeth[:, 0]) < 6]
-    assert 0.5 < front[:, 1].max() - lip[1] < 3
+    assert 0 < front[:, 1].max() - lip[1] < 3
     tip = tongue[tongue[:, 2].argmax()]
     assert 2 < front[:, 2].max() - tip[2] < 12
     assert tip[1] < front[:, 1].max()

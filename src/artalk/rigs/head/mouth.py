@@ -10,6 +10,8 @@ LOWER = 0.86
 """Size of the lower teeth to the upper ones."""
 UPPER_LENGTH = [9.7, 9.3, 9.6, 9.0, 8.5, 7.9, 7.4]
 LOWER_LENGTH = [8.5, 8.5, 8.7, 8.4, 8.1, 7.8, 7.4]
+SHADE = {True: 1.0, False: 0.86}
+"""Upper teeth stand in the light, lower ones in the lip's shadow."""
 INSIDE = np.array([0.0, 0.11, 0.89])
 """Where the columns stand in the width of a tooth: the gap, then the two shoulders of its flat front."""
 
@@ -31,7 +33,7 @@ def teeth(upper: bool) -> tuple[Floats, Ints, Floats, Floats]:
     base = np.stack([wide * np.sin(angle), 0 * angle, 61.0 + deep * np.cos(angle)], 1)
     length = np.interp(number, np.arange(7), UPPER_LENGTH if upper else LOWER_LENGTH)
     thick = np.interp(number, [1, 4], [1.0, 1.5])
-    way, neck = (-1.0, -61.6) if upper else (1.0, -76.4)
+    way, neck = (-1.0, -61.6) if upper else (1.0, -77.0)
     points: list[Floats] = []
     shade: list[Floats] = []
     for along, out, is_tooth, light in PROFILE:
@@ -40,7 +42,7 @@ def teeth(upper: bool) -> tuple[Floats, Ints, Floats, Floats]:
         height = neck + way * (step + scallop)
         offset = (out * thick if out < -1 else out + 0 * gap) - (0.35 if is_tooth and out > -2 else 0.2) * gap
         points.append(base + normal * offset[:, None] + height[:, None] * [0.0, 1.0, 0.0])
-        shade.append(light * (1 - (0.34 if is_tooth else 0.08) * gap))
+        shade.append(SHADE[upper] * light * (1 - (0.26 if is_tooth else 0.08) * gap))
     faces = sheet(len(PROFILE), len(angle))
     kind = np.repeat([float(row[2]) for row in PROFILE], len(angle))
     return np.concatenate(points), faces[:, ::-1] if upper else faces, kind, np.concatenate(shade)
