@@ -22,11 +22,11 @@ def fields(face: Face, lips: Lips) -> dict[str, Floats]:
 def _puff(face: Face) -> Floats:
     """Both cheeks full of air; the closed lips go a little forward."""
     p = face.points
-    centre = np.array([face.corner[0] + 18, face.corner[1] - 2, face.corner[2] - 17])
+    centre = np.array([face.corner[0] + 18, face.corner[1] + 6, face.corner[2] - 17])
     folded = np.stack([np.abs(p[:, 0]), p[:, 1], p[:, 2]], 1)
     ball = np.exp(-(((((folded - centre) / [25, 25, 34]) ** 2).sum(1)) ** 1.4))
     ball *= step(5, 35, p[:, 2]) * (1 - step(1.5, 4, face.skin.mouth_ring)) * face.lidless
-    ball *= 1 - step(8, 26, p[:, 1] - face.corner[1] - 14)
+    ball *= 1 - step(8, 26, p[:, 1] - face.corner[1] - 22)
     lips = np.exp(-((p[:, 0] / 24) ** 2 + ((p[:, 1] - face.mouth[1]) / 17) ** 2)) * step(60, 85, p[:, 2])
     lips *= 1 - step(5.5, 7.5, face.skin.mouth_ring)
     out = np.stack([0.95 * np.tanh(p[:, 0] / 14), 0 * ball, 0.55 + 0 * ball], 1)
@@ -37,7 +37,7 @@ def _squint(face: Face) -> Floats:
     weight = apple(face)
     lower = np.array([EYE[0] + 3, EYE[1] - 12, EYE[2] + 17])
     lid = face.spot(lower, (17, 6, 18)) * step(2.0, 5.0, face.skin.eye_ring) * (face.points[:, 0] > 0)
-    return push(weight, 0.2, 4.6, 2.0) + push(lid, 0, 1.6, 0.4)
+    return push(weight, 0.2, 5.8, 2.6) + push(lid, 0, 2.2, 0.6)
 
 
 def _sneer(face: Face, lips: Lips) -> Floats:
