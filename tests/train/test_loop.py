@@ -148,10 +148,33 @@ def test_a_generator_needs_a_codec_before_it():
         replace(smallest(), stages={"generator": smallest().stages["generator"]})
 
 
+def test_a_generator_begins_with_the_encoders_of_the_stages_before_it(corpus, tmp_path):
+    """Style apart by contrast, speech by regression; a generator that hardly learns still has both."""
+    recipe = smallest()
+    codec, generator = recipe.stages["codec"], recipe.stages["generator"]
+    brief = {"steps": 4, "check": 4, "save": 4}
+    stages = {
+        "codec": replace(codec, **brief),
+        "style": replace(codec, task="style", **brief),
+        "regression": replace(codec, task="regression", **brief),
+        "generator": replace(generator, steps=1, check=1, save=1, rate=1e-9),
+    }
+    kept = train(replace(recipe, stages=stages), corpus, tmp_path)
+    made = checkpoint.load(kept["generator"]).model
+    style, speech = checkpoint.load(kept["style"]).model.style, Regression.load(kept["regression"]).speech
+    for mine, theirs in ((made.style, style), (made.speech, speech)):
+        for name, tensor in mine.state_dict().items():
+            assert torch.allclose(tensor, theirs.state_dict()[name], atol=1e-6), name
+    rows = [row for row in log.read(tmp_path) if row["stage"] == "style"]
+    assert set(rows[0]["losses"]) == {"contrast", "total", "norm"}
+    assert rows[-1]["figures"]["score"] > 0
+
+
 def test_bfloat16_trains_too(corpus, tmp_path):
     recipe = smallest()
-    stages = {name: replace(stage, steps=2, check=2, save=2) for name, stage in recipe.stages.items()}
-    train(replace(recipe, stages=stages, precision="bfloat16"), corpus, tmp_path)
+    brief = {"steps": 2, "check": 2, "save": 2, "precision": "bfloat16"}
+    stages = {name: replace(stage, **brief) for name, stage in recipe.stages.items()}
+    train(replace(recipe, stages=stages), corpus, tmp_path)
     assert all(torch.isfinite(torch.tensor(row["losses"]["total"])) for row in log.read(tmp_path))
 
 

@@ -20,7 +20,7 @@ def corpus(tmp_path_factory):
 
 
 def takes(corpus, with_sound=True, **changes):
-    return Takes(corpus, "train", replace(Data(), **changes), SHAPE, 0, with_sound)
+    return Takes(corpus, "train", replace(Data(), **changes), SHAPE, 0, with_sound, with_sound)
 
 
 def test_a_batch_has_the_shapes_that_models_ask_for(corpus):

@@ -21,7 +21,8 @@ from artalk.models.nn.precision import exact
 from artalk.models.nn.quantize import Levels, Pyramid
 from artalk.models.nn.resample import area, centres, linear
 from artalk.models.nn.transformer import WindowStack, causal_blocks, unfold
-from artalk.models.speech.mel import FEATURES, Speech, SpeechConfig
+from artalk.models.speech import choice
+from artalk.models.speech.mel import FEATURES, SpeechConfig
 from artalk.models.style import Style, StyleConfig
 
 State = dict[str, Tensor]
@@ -85,7 +86,7 @@ class ArtalkConfig:
     """The whole model. A stream of which a piece shows less than `least_observed` of the channels gets no code loss."""
 
     codec: CodecConfig = CodecConfig()
-    speech: SpeechConfig = SpeechConfig()
+    speech: choice.AnyConfig = SpeechConfig()
     style: StyleConfig = StyleConfig()
     trunks: dict[str, TrunkConfig] = field(default_factory=lambda: {"lips": TrunkConfig(), "rest": REST})
     weights: ArtalkWeights = ArtalkWeights()
@@ -98,6 +99,7 @@ class ArtalkConfig:
             raise BadInput(
                 f"streams {list(self.codec.streams)} have a trunk each, in this order, got {list(self.trunks)}"
             )
+        choice.check(self.speech, self.codec.window)
 
     @property
     def known(self) -> int:
@@ -268,7 +270,7 @@ class Artalk(nn.Module):
         super().__init__()
         self.config = config
         self.codec = Codec(config.codec).requires_grad_(False)
-        self.speech = Speech(config.speech, float(config.codec.rate))
+        self.speech = choice.speech(config.speech, float(config.codec.rate))
         self.style = Style(config.style, len(config.codec.space))
         self.trunks = nn.ModuleDict(
             {name: Trunk(trunk, config, self.codec.stream(name)) for name, trunk in config.trunks.items()}
@@ -322,12 +324,12 @@ class Artalk(nn.Module):
         if batch.sound is None:
             raise BadInput("a generator learns from motion with its sound, the batch has no sound")
         levels = self._levels(batch, rng)
-        heard = self.speech(batch.sound).features
+        heard = choice.listen(self.speech, batch)
         features = self.codec.windows(heard)
         count, windows = features.shape[:2]
         keep = self._keep(count, batch.motion.device, rng)
         known = all_known(count, windows, self.config.known, features.device) & keep["past"][:, None, None]
-        style, contrast = self._styles(batch, rng)
+        style, contrast = self.styles(batch, rng)
         style = torch.where(keep["style"][:, None], style, self.style.null)
         predicted = self(levels, features, keep["sound"].float(), style, known)
         losses = self._code_losses(batch, levels, predicted)
@@ -441,6 +443,21 @@ class Artalk(nn.Module):
             made.append(motion)
         return torch.cat(made, dim=1) if made else sound.new_zeros(len(sound), 0, len(self.codec.mean))
 
+    def styles(self, batch: Batch, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
+        """(batch, size) styles of the batch's style clips (none: the null style), and the contrast loss."""
+        if batch.style_clip is None:
+            return self.style.null.expand(len(batch.motion), -1), None
+        # Half of the time nothing is said of what was observed: a user's clip does not say it, and a source is not to
+        # be told by what it lacks.
+        clip = self.codec.normalise(batch.style_clip) * batch.observed[:, None]
+        half = 0.5 if self.training else 1.0
+        told = torch.rand(len(clip), 1, generator=rng, device=clip.device) < half
+        style = self.style(clip, torch.where(told, batch.observed, 1.0), batch.style_frames)
+        if batch.style_id is None or batch.motion.shape[1] < self.config.style.least:
+            return style, None
+        other = self.style(self.codec.normalise(batch.motion), batch.observed)
+        return style, self.style.contrast(style, other, batch.style_id)
+
     @torch.no_grad()
     def _levels(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Levels]:
         ratio = None
@@ -463,21 +480,6 @@ class Artalk(nn.Module):
         if not self.training:
             chances = dict.fromkeys(chances, 0.0)
         return {name: torch.rand(count, generator=rng, device=device) >= chance for name, chance in chances.items()}
-
-    def _styles(self, batch: Batch, rng: torch.Generator | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, size) styles of the batch's style clips (none: the null style), and the contrast loss."""
-        if batch.style_clip is None:
-            return self.style.null.expand(len(batch.motion), -1), None
-        # Half of the time nothing is said of what was observed: a user's clip does not say it, and a source is not to
-        # be told by what it lacks.
-        clip = self.codec.normalise(batch.style_clip) * batch.observed[:, None]
-        half = 0.5 if self.training else 1.0
-        told = torch.rand(len(clip), 1, generator=rng, device=clip.device) < half
-        style = self.style(clip, torch.where(told, batch.observed, 1.0), batch.style_frames)
-        if batch.style_id is None or batch.motion.shape[1] < self.config.style.least:
-            return style, None
-        other = self.style(self.codec.normalise(batch.motion), batch.observed)
-        return style, self.style.contrast(style, other, batch.style_id)
 
     def _code_losses(
         self, batch: Batch, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]

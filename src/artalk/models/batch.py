@@ -17,6 +17,7 @@ class Batch:
     - `phones` (batch, frames · 2): the phone of each half frame as an index into the model's phones, -1 unknown.
     - `style_clip` (batch, clip frames, channels): another piece in the same way of moving; `style_frames` (batch,) how
       many of its frames count; `style_id` (batch,): equal where the way of moving is the same.
+    - `heard` (batch, frames, encoder features): what a frozen pretrained encoder made of the sound, in its place.
     - `weight` (batch,): how much each piece counts.
     """
 
@@ -27,6 +28,7 @@ class Batch:
     style_clip: Tensor | None = None
     style_frames: Tensor | None = None
     style_id: Tensor | None = None
+    heard: Tensor | None = None
     weight: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "Batch":

@@ -18,8 +18,9 @@ from artalk.models.artalk import ArtalkConfig
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec
 from artalk.models.losses import masked_mean
-from artalk.models.nn.transformer import band, bias, blocks, turns
-from artalk.models.speech.mel import FEATURES, Speech
+from artalk.models.nn.transformer import Band, blocks, turns
+from artalk.models.speech import choice
+from artalk.models.speech.mel import FEATURES
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Regression(nn.Module):
         self.config, self.size = config, size or RegressionSize()
         width = self.size.width
         self.codec = Codec(config.codec).requires_grad_(False)
-        self.speech = Speech(config.speech, float(config.codec.rate))
+        self.speech = choice.speech(config.speech, float(config.codec.rate))
         self.lift = nn.Linear(FEATURES * config.speech.width, width)
         self.blocks = blocks(width, self.size.heads, self.size.depth)
         self.lower = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, len(config.codec.space)))
@@ -54,16 +55,15 @@ class Regression(nn.Module):
         """(batch, frames, channels) normalised motion of speech features (batch, frames, …)."""
         x, frames = self.lift(features), features.shape[1]
         times = turns(torch.arange(frames), self.size.width // self.size.heads, 2.0 * self.size.reach).to(x.device)
-        near = bias(band(frames, self.size.reach, self.size.reach)).to(x.device)
         for block in self.blocks:
-            x, _ = block(x, times, near)
+            x, _ = block(x, times, Band(self.size.reach, self.size.reach))
         return self.lower(x)
 
     def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """The losses by name and `total`; weights are those of the model's regression head."""
         if batch.sound is None:
             raise BadInput("a regression learns from motion with its sound, the batch has no sound")
-        heard = self.speech(batch.sound).features
+        heard = choice.listen(self.speech, batch)
         error = self(heard) - self.codec.normalise(batch.motion)
         mask = batch.observed[:, None]
         step = error[:, 1:] - error[:, :-1]

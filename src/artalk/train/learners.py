@@ -1,11 +1,11 @@
 """What a stage trains: a model with its losses as one module, where it begins, and how it is judged."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 import torch
@@ -23,13 +23,17 @@ from artalk.models.batch import Batch
 from artalk.models.codec import Codec
 from artalk.models.losses import LinearRig
 from artalk.models.regression import Regression
+from artalk.models.speech.cache import Features
+from artalk.models.speech.pretrained import Pretrained
 from artalk.rigs.head import head
 from artalk.train import held
-from artalk.train.recipe import Recipe, Stage
-from artalk.train.windows import Shape, Takes
+from artalk.train.recipe import Recipe, Stage, Task
+from artalk.train.windows import Hear, Shape, Takes
 
 Figures = dict[str, float]
 Card = dict[str, Any]
+
+Spoken = TypeVar("Spoken", Artalk, Regression)
 
 CLIPS_A_STYLE = 12
 """Clips from which a named style is taken."""
@@ -41,12 +45,20 @@ CHECKED = 4
 class Learner(nn.Module, ABC):
     """A model and how it learns; the best model is the one with the lowest `score` among its figures."""
 
-    with_sound = True
+    wants = True, True
+    """Whether takes have sound, and whether they have style clips."""
 
     @property
     @abstractmethod
     def shape(self) -> Shape:
         """What takes have to be like."""
+
+    def hearing(self, corpus: Corpus, recipe: Recipe) -> Hear | None:
+        """What hears the sound of clips before training does; None where nothing is kept on disk."""
+
+    def slow(self) -> list[nn.Parameter]:
+        """Parameters that only a share of the rate moves."""
+        return []
 
     @abstractmethod
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
@@ -65,7 +77,7 @@ class Learner(nn.Module, ABC):
 class CodecLearner(Learner):
     """Stage 1 of ARTalk: motion through codes and back."""
 
-    with_sound = False
+    wants = False, False
 
     def __init__(self, codec: Codec) -> None:
         super().__init__()
@@ -87,7 +99,7 @@ class CodecLearner(Learner):
         """Mean losses on fixed takes; the score is the lips' root mean square error in mm."""
         if not corpus.select("validation"):
             return {}
-        takes = Takes(corpus, "validation", recipe.data, self.shape, recipe.seed, with_sound=False)
+        takes = Takes(corpus, "validation", recipe.data, self.shape, recipe.seed, *self.wants)
         sums: Figures = {}
         for step in range(CHECKED):
             losses = self(takes.batch(step, stage.rows).to(self.model.mean.device), None)
@@ -101,10 +113,45 @@ class CodecLearner(Learner):
 
 
 @final
-class GeneratorLearner(Learner):
-    """Stage 2: speech, style and past to codes."""
+class StyleLearner(Learner):
+    """The style encoder by contrast alone: cheap, and the generator then has a style to follow from its first step."""
+
+    wants = False, True
 
     def __init__(self, model: Artalk) -> None:
+        super().__init__()
+        self.model = model.requires_grad_(False)
+        self.model.style.requires_grad_(True)
+
+    @property
+    def shape(self) -> Shape:
+        """Motion alone."""
+        return Shape(self.model.config.codec.window, 0, 0)
+
+    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
+        """The contrast of two clips of each row's way of moving."""
+        _, contrast = self.model.styles(batch, rng)
+        assert contrast is not None, "a style clip as long as a window is long enough"
+        return {"contrast": contrast, "total": contrast}
+
+    @torch.no_grad()
+    def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
+        """The mean contrast on fixed takes of the validation split."""
+        if not corpus.select("validation"):
+            return {}
+        takes = Takes(corpus, "validation", recipe.data, self.shape, recipe.seed, *self.wants)
+        batches = [takes.batch(step, stage.rows).to(self.model.codec.mean.device) for step in range(CHECKED)]
+        return {"score": float(np.mean([float(self(batch, None)["total"]) for batch in batches]))}
+
+    def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
+        """Write a checkpoint of a model that knows nothing but style."""
+        checkpoint.save(checkpoint.Checkpoint(self.model, card), path)
+
+
+class Speaker(Learner, ABC, Generic[Spoken]):
+    """What learns from speech."""
+
+    def __init__(self, model: Spoken) -> None:
         super().__init__()
         self.model = model
 
@@ -114,9 +161,26 @@ class GeneratorLearner(Learner):
         speech = self.model.config.speech
         return Shape(self.model.config.codec.window, speech.past, speech.lookahead)
 
+    def hearing(self, corpus: Corpus, recipe: Recipe) -> Hear | None:
+        """A frozen pretrained encoder with its memory beside the corpus, if the recipe wants that."""
+        speech = self.model.speech
+        if not recipe.data.cached or not isinstance(speech, Pretrained):
+            return None
+        return Features(corpus.folder / "features", speech).of
+
+    def slow(self) -> list[nn.Parameter]:
+        """What is tuned of a pretrained encoder."""
+        speech = self.model.speech
+        return list(speech.tuned()) if isinstance(speech, Pretrained) else []
+
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
         """The model's own losses."""
         return self.model.losses(batch, rng)
+
+
+@final
+class GeneratorLearner(Speaker[Artalk]):
+    """Stage 2: speech, style and past to codes."""
 
     @torch.no_grad()
     def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
@@ -173,22 +237,8 @@ class GeneratorLearner(Learner):
 
 
 @final
-class RegressionLearner(Learner):
-    """The baseline without codes."""
-
-    def __init__(self, model: Regression) -> None:
-        super().__init__()
-        self.model = model
-
-    @property
-    def shape(self) -> Shape:
-        """Motion, and the sound that the speech encoder hears."""
-        speech = self.model.config.speech
-        return Shape(self.model.config.codec.window, speech.past, speech.lookahead)
-
-    def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
-        """The model's own losses."""
-        return self.model.losses(batch, rng)
+class RegressionLearner(Speaker[Regression]):
+    """The baseline without codes, whose speech encoder a generator may begin with."""
 
     @torch.no_grad()
     def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
@@ -210,22 +260,34 @@ def _face(most: int) -> Face:
     return faces.of_rig(head(), most)
 
 
-def begin(stage: Stage, recipe: Recipe, corpus: Corpus, codec: Path | None) -> Learner:
-    """The learner of a stage before its first step. `codec` is the file that the codec's stage kept."""
-    model = with_phones(recipe.model)
+def begin(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
+    """The learner of a stage before its first step. `made` are the files that the stages before it kept."""
+    config = with_phones(recipe.model)
     seeded(recipe.seed)
     if stage.task == "codec":
-        return CodecLearner(_measured(Codec(model.codec), corpus))
+        return CodecLearner(_measured(Codec(config.codec), corpus))
     if stage.task == "regression":
-        regression = Regression(model)
+        regression = Regression(config)
+        _taught(regression.speech, recipe)
         _measured(regression.codec, corpus)
         return RegressionLearner(regression)
-    made = Artalk(model)
-    assert codec is not None, "a recipe has its codec before its generator"
-    checkpoint.adopt(made, cast(Codec, checkpoint.load(codec).model))
-    for name in made.trunks:
-        _still(cast(nn.Linear, made.trunk(name).regress[1]), _unseen(corpus)[made.codec.stream(name).columns])
-    return GeneratorLearner(made)
+    model = checkpoint.adopt(Artalk(config), cast(Codec, checkpoint.load(made["codec"]).model))
+    if stage.task == "style":
+        return StyleLearner(model)
+    _taught(model.speech, recipe)
+    if "style" in made:
+        model.style.load_state_dict(cast(Artalk, checkpoint.load(made["style"]).model).style.state_dict())
+    if "regression" in made:
+        model.speech.load_state_dict(Regression.load(made["regression"]).speech.state_dict())
+    for name in model.trunks:
+        _still(cast(nn.Linear, model.trunk(name).regress[1]), _unseen(corpus)[model.codec.stream(name).columns])
+    return GeneratorLearner(model)
+
+
+def _taught(speech: nn.Module, recipe: Recipe) -> None:
+    """Give a pretrained speech encoder its weights."""
+    if isinstance(speech, Pretrained):
+        speech.read(recipe.encoder)
 
 
 def seeded(seed: int) -> None:

@@ -30,7 +30,7 @@ from artalk.formats.atomic import atomic
 from artalk.models.batch import Batch
 from artalk.train.learners import Figures, Learner, begin, seeded
 from artalk.train.log import Log
-from artalk.train.recipe import Recipe, Stage
+from artalk.train.recipe import Recipe, Stage, Task
 from artalk.train.windows import Takes
 
 Report = Callable[["Progress"], None]
@@ -63,12 +63,10 @@ def train(recipe: Recipe, corpus: Corpus, folder: Path, report: Report = lambda 
         _claim(folder, recipe)
     machine.wait_for_everyone()
     kept: dict[str, Path] = {}
-    codec: Path | None = None
+    made: dict[Task, Path] = {}
     for number, (name, stage) in enumerate(recipe.stages.items()):
-        run = Run(machine, recipe, corpus, folder, name, number, begin(stage, recipe, corpus, codec))
-        kept[name] = run.finish(report)
-        if stage.task == "codec":
-            codec = kept[name]
+        run = Run(machine, recipe, corpus, folder, name, number, begin(stage, recipe, corpus, made))
+        made[stage.task] = kept[name] = run.finish(report)
     return kept
 
 
@@ -90,7 +88,7 @@ class Run:
         self.stage: Stage = self.recipe.stages[self.name]
         self.place = self.folder / self.name
         self.averaged = copy.deepcopy(self.learner).to(self.machine.device).eval().requires_grad_(False)
-        optimizer = torch.optim.AdamW(_groups(self.learner, self.stage.decay), lr=self.stage.rate, betas=(0.9, 0.98))
+        optimizer = torch.optim.AdamW(_groups(self.learner, self.stage), lr=self.stage.rate, betas=(0.9, 0.98))
         self.module, self.optimizer = self.machine.prepare(self.learner, optimizer)
         self.resume()
         self.log = Log(self.folder, self.name, self.step) if self.machine.is_main_process else None
@@ -125,7 +123,8 @@ class Run:
         if self.stage.rows % ranks:
             raise BadInput(f"{self.stage.rows} rows a step are not shared out evenly to {ranks} processes")
         seed = self.recipe.seed * 100 + self.number
-        takes = Takes(self.corpus, "train", self.recipe.data, learner.shape, seed, learner.with_sound)
+        hear = learner.hearing(self.corpus, self.recipe)
+        takes = Takes(self.corpus, "train", self.recipe.data, learner.shape, seed, *learner.wants, hear)
         with ThreadPoolExecutor(1) as maker:
 
             def order(step: int) -> Any:
@@ -141,9 +140,9 @@ class Run:
     def _learn(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the losses before it."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
+            group["lr"] = self.rate() * group.get("share", 1.0)
         self.module.train()
-        half = self.recipe.precision == "bfloat16"
+        half = self.stage.precision == "bfloat16"
         with torch.autocast(self.machine.device.type, torch.bfloat16, enabled=half):
             losses = cast("dict[str, Tensor]", self.module(batch, self._chance()))
         self.optimizer.zero_grad()
@@ -210,7 +209,7 @@ class Run:
         if not path.is_file():
             return
         try:
-            state = torch.load(path, map_location=self.machine.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.learner.load_state_dict(state["learner"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -233,13 +232,16 @@ def _claim(folder: Path, recipe: Recipe) -> None:
         temporary.write_text(config.to_toml(recipe), encoding="utf-8")
 
 
-def _groups(learner: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases and gains do not."""
-    learned = [parameter for parameter in learner.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in learned if p.ndim >= 2], "weight_decay": decay},
+def _groups(learner: Learner, stage: Stage) -> list[dict[str, Any]]:
+    """Matrices decay, biases and gains do not; what is slow learns at a share of the rate."""
+    slow = learner.slow()
+    apart = {id(parameter) for parameter in slow}
+    learned = [p for p in learner.parameters() if p.requires_grad and id(p) not in apart]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in learned if p.ndim >= 2], "weight_decay": stage.decay},
         {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0},
     ]
+    return groups + ([{"params": slow, "weight_decay": 0.0, "share": stage.tuning}] if slow else [])
 
 
 def _tensors(learner: nn.Module) -> list[Tensor]:

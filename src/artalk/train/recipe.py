@@ -5,11 +5,15 @@ from typing import Literal
 
 from artalk.errors import BadInput
 from artalk.models.artalk import ArtalkConfig
+from artalk.models.speech.pretrained import PretrainedConfig
 
-Task = Literal["codec", "generator", "regression"]
+Task = Literal["codec", "style", "regression", "generator"]
 
-TASKS: tuple[Task, ...] = ("codec", "generator", "regression")
-"""What a stage may train: the codec, all else of the model on it, or the baseline without codes."""
+TASKS: tuple[Task, ...] = ("codec", "style", "regression", "generator")
+"""What a stage may train: the codec, the style encoder alone, the baseline without codes, or the model on its codec.
+
+A generator begins with the style encoder and the speech encoder of the style and regression stages before it.
+"""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Stage:
 
     `ema` is the decay of the averaged weights that are judged and kept; gradients are cut at the norm `clip`. Every
     `check` steps the averaged weights are judged on the validation split, and every `save` steps the run can go on
-    from there.
+    from there. `precision` is that of the forward pass; weights stay in float32. A pretrained speech encoder that is
+    tuned learns at the share `tuning` of the rate.
     """
 
     task: Task
@@ -32,6 +37,8 @@ class Stage:
     ema: float = 0.995
     check: int = 100
     save: int = 100
+    precision: Literal["float32", "bfloat16"] = "float32"
+    tuning: float = 0.05
 
     def __post_init__(self) -> None:
         if min(self.steps, self.rows, self.check, self.save) < 1:
@@ -67,7 +74,8 @@ class Data:
 
     `sources` says how often pieces of a source are drawn for each minute that it has (1 where it is not named; 0 leaves
     it out); `kinds` the same for real, styled and taught motion and for sound without motion, `silent`.
-    `style_seconds` is the range of lengths of style clips.
+    `style_seconds` is the range of lengths of style clips. `cached` takes the features of a frozen pretrained speech
+    encoder from the disk: each clip is heard once, as it is, so that no change of sound may be asked for.
     """
 
     windows: int = 2
@@ -79,6 +87,7 @@ class Data:
     style_seconds: tuple[float, float] = (1.0, 5.0)
     sound: Sound = Sound()
     validation_clips: int = 48
+    cached: bool = False
 
     def __post_init__(self) -> None:
         if self.windows < 1 or self.validation_clips < 1:
@@ -87,17 +96,34 @@ class Data:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`stages` are trained one after the other, each with what the ones before it have made."""
+    """`stages` are trained one after the other, each with what the ones before it have made.
+
+    `encoder` is the local folder with the weights of the pretrained speech encoder, where `model.speech` names one.
+    """
 
     model: ArtalkConfig = ArtalkConfig()
     stages: dict[str, Stage] = field(default_factory=dict[str, Stage])
     data: Data = Data()
     seed: int = 0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    encoder: str = ""
 
     def __post_init__(self) -> None:
+        self._check_encoder()
         if not self.stages:
             raise BadInput("a recipe has at least one stage: [stages.codec] task = 'codec', steps = …")
         tasks = [stage.task for stage in self.stages.values()]
-        if "generator" in tasks and "codec" not in tasks[: tasks.index("generator")]:
-            raise BadInput("a generator is trained on a codec: a stage with task 'codec' comes before it")
+        first = min((tasks.index(task) for task in ("style", "generator") if task in tasks), default=len(tasks))
+        if first < len(tasks) and "codec" not in tasks[:first]:
+            raise BadInput(f"a {tasks[first]} is trained on a codec: a stage with task 'codec' comes before it")
+
+    def _check_encoder(self) -> None:
+        speech, sound = self.model.speech, self.data.sound
+        pretrained = isinstance(speech, PretrainedConfig)
+        if pretrained != bool(self.encoder):
+            raise BadInput("a pretrained speech encoder has its name in model.speech.encoder and its folder in encoder")
+        if not self.data.cached:
+            return
+        if not pretrained or speech.tune != "frozen":
+            raise BadInput("data.cached is for a pretrained speech encoder that stays frozen")
+        if any((sound.voice, sound.tempo, sound.noise, sound.room, sound.band)):
+            raise BadInput("features on the disk are of sound as it is: set voice, tempo, noise, room, band to 0")

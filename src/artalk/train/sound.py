@@ -12,6 +12,7 @@ Samples = NDArray[np.float32]
 
 RATE = 16000
 SIZE, HOP = 512, 128
+HANN = np.hanning(SIZE).astype(np.float32)
 LIFTER = 26
 """Cepstral coefficients (1.6 ms) that are a voice's formants and not its pitch."""
 
@@ -48,19 +49,18 @@ def revoiced(sound: Samples, pitch: float, formants: float) -> Samples:
     if len(sound) < SIZE:
         return sound
     spectra = _analysed(sound)
-    size, phase = np.abs(spectra) + 1e-7, np.angle(spectra)
+    size, phase = np.abs(spectra) + np.float32(1e-7), np.angle(spectra)
     envelope = _envelope(size)
     bins = np.arange(float(size.shape[1]))
     fine = _stretched(size / envelope, bins / pitch)
     # The true frequency of each bin from its phase's advance, then carried to where the bin goes.
     expected = 2 * np.pi * HOP * bins / SIZE
-    advance = np.diff(phase, axis=0, prepend=phase[:1]) - expected
-    advance = expected + (advance + np.pi) % (2 * np.pi) - np.pi
+    advance = expected + _wrapped(np.diff(phase, axis=0, prepend=phase[:1]) - expected)
     moved = advance[:, np.clip(np.round(bins / pitch), 0, bins[-1]).astype(np.int64)] * pitch
     moved[0] = phase[0]
-    turned = np.cumsum(moved, axis=0)
+    turned = _wrapped(np.cumsum(moved, axis=0)).astype(np.float32)
     mended = fine * _stretched(envelope, bins / formants)
-    return _synthesised(mended * (np.cos(turned) + 1j * np.sin(turned)), len(sound))
+    return _synthesised(mended * (np.cos(turned) + np.complex64(1j) * np.sin(turned)), len(sound))
 
 
 def sped(values: NDArray[np.float32], speed: float, count: int) -> NDArray[np.float32]:
@@ -72,33 +72,38 @@ def sped(values: NDArray[np.float32], speed: float, count: int) -> NDArray[np.fl
     return (values[left] * (1 - share) + values[right] * share).astype(np.float32)
 
 
-def _analysed(sound: Samples) -> NDArray[np.complex128]:
-    padded = np.pad(sound.astype(np.float64), (SIZE - HOP, SIZE + HOP))
+def _wrapped(angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles as -π..π."""
+    return angle - 2 * np.pi * np.rint(angle / (2 * np.pi))
+
+
+def _analysed(sound: Samples) -> NDArray[np.complex64]:
+    padded = np.pad(sound, (SIZE - HOP, SIZE + HOP))
     rows = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
-    return np.fft.rfft(rows * np.hanning(SIZE), axis=1)
+    return np.fft.rfft(rows * HANN, axis=1).astype(np.complex64)
 
 
-def _synthesised(spectra: NDArray[np.complex128], length: int) -> Samples:
-    rows = np.fft.irfft(spectra, SIZE, axis=1) * np.hanning(SIZE)
+def _synthesised(spectra: NDArray[np.complex64], length: int) -> Samples:
+    rows = np.fft.irfft(spectra, SIZE, axis=1) * HANN
     quarter = SIZE // HOP
-    out = np.zeros((len(rows) + quarter, HOP))
+    out = np.zeros((len(rows) + quarter, HOP), np.float32)
     for part in range(quarter):
         out[part : part + len(rows)] += rows[:, part * HOP : (part + 1) * HOP]
     # Four overlapping squared Hann windows add up to 1.5.
     return (out.reshape(-1)[SIZE - HOP : SIZE - HOP + length] / 1.5).astype(np.float32)
 
 
-def _envelope(size: NDArray[np.float64]) -> NDArray[np.float64]:
+def _envelope(size: Samples) -> Samples:
     cepstra = np.fft.irfft(np.log(size), axis=1)
     cepstra[:, LIFTER:-LIFTER] = 0
-    return np.exp(np.fft.rfft(cepstra, axis=1).real)
+    return np.exp(np.fft.rfft(cepstra, axis=1).real).astype(np.float32)
 
 
-def _stretched(rows: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+def _stretched(rows: Samples, at: NDArray[np.float64]) -> Samples:
     """Rows read at fractional columns; beyond the last column it is held."""
     left = np.clip(at.astype(int), 0, rows.shape[1] - 2)
-    share = np.clip(at - left, 0, 1)
-    return rows[:, left] * (1 - share) + rows[:, left + 1] * share
+    share = np.clip(at - left, 0, 1).astype(np.float32)
+    return (rows[:, left] * (1 - share) + rows[:, left + 1] * share).astype(np.float32)
 
 
 def _level(sound: Samples) -> float:
@@ -128,7 +133,7 @@ def _room(rng: np.random.Generator) -> tuple[Samples, float]:
 
 
 def _filtered(sound: Samples, tail: Samples, share: float) -> Samples:
-    size = len(sound) + len(tail)
+    size = 1 << (len(sound) + len(tail)).bit_length()  # a fast length
     wet = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(tail, size), size)[: len(sound)]
     return (sound + share * wet).astype(np.float32)
 

@@ -5,7 +5,7 @@ several processes, sees the same takes as one that never stopped.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -30,15 +30,27 @@ FRESH = 0.3
 REMEMBERED = 4096
 """Clips kept in memory, about 100 kB each."""
 
+Hear = Callable[[Float], NDArray[np.float16]]
+"""(frames, features) that a frozen speech encoder makes of whole frames of sound."""
+
+UNHEARD = np.zeros((0, 0), np.float16)
+
+SILENCE = 100
+"""Frames of silence that an encoder hears once, for all pauses."""
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Sound (frames · 640,), motion (frames, 55) and phones (2 · frames,) side by side; `observed` (55,)."""
+    """Sound (frames · 640,), motion (frames, 55) and phones (2 · frames,) side by side; `observed` (55,).
+
+    `heard` (frames, features) where an encoder has heard the sound already.
+    """
 
     sound: Float
     motion: Float
     phones: NDArray[np.int64]
     observed: NDArray[np.bool_]
+    heard: NDArray[np.floating] = field(default_factory=lambda: UNHEARD)
 
     def __len__(self) -> int:
         return len(self.motion)
@@ -60,8 +72,19 @@ Way = tuple[str, str, str]
 class Takes:
     """The takes of one split. Speech without motion is drawn only where sound is wanted."""
 
-    def __init__(self, corpus: Corpus, split: Split, data: Data, shape: Shape, seed: int, with_sound: bool) -> None:
-        self._data, self._shape, self._seed, self._sound = data, shape, seed, with_sound
+    def __init__(
+        self,
+        corpus: Corpus,
+        split: Split,
+        data: Data,
+        shape: Shape,
+        seed: int,
+        with_sound: bool,
+        with_style: bool,
+        hear: Hear | None = None,
+    ) -> None:
+        self._data, self._shape, self._seed = data, shape, seed
+        self._sound, self._styled = with_sound, with_style
         self._corpus = corpus
         self._read: Callable[[Entry], Piece] = lru_cache(REMEMBERED)(self._fresh)
         least = 2 * max(1, round(data.fade * FPS))
@@ -75,9 +98,15 @@ class Takes:
         for entry in chosen:
             self._ways.setdefault(_way(entry), []).append(entry)
         self._numbers = {way: number for number, way in enumerate(self._ways)}
+        self._hear, self._silence = hear, UNHEARD
+        if hear is not None:
+            self._silence = hear(np.zeros(SILENCE * HOP, np.float32))
+            for entry in chosen:  # now, and not on the thread that makes batches while a step draws its chances
+                hear(self._fresh(entry).sound)
 
     def _fresh(self, entry: Entry) -> Piece:
-        return _piece(self._corpus.read(entry))
+        piece = _piece(self._corpus.read(entry))
+        return piece if self._hear is None else replace(piece, heard=self._hear(piece.sound))
 
     def _weight(self, entry: Entry) -> float:
         silent = not entry.observed
@@ -111,6 +140,9 @@ class Takes:
             sound = changed(take.sound, data.sound, rng, self._babble(rng) if data.sound.noise else None)
             made["sound"] = np.pad(sound, ((shape.past - before) * HOP, 0))
             made["phones"] = take.phones[2 * before : 2 * (before + frames)]
+            if take.heard.size:
+                made["heard"] = take.heard[before : before + frames].astype(np.float32)
+        if self._styled:
             made |= self._style(entry, rng)
         return made
 
@@ -137,7 +169,8 @@ class Takes:
         parts, length = [_cut(piece, start)], len(piece) - start
         while length < frames:
             if rng.random() < data.pauses:
-                parts.append(_pause(int(rng.integers(2 * fade, 2 * fade + 1 + int(data.pause * FPS))), parts[-1]))
+                pause = int(rng.integers(2 * fade, 2 * fade + 1 + int(data.pause * FPS)))
+                parts.append(_pause(pause, parts[-1], self._silence))
                 length += len(parts[-1]) - fade
             parts.append(self._read(ways[int(rng.integers(len(ways)))]))
             length += len(parts[-1]) - fade
@@ -161,13 +194,15 @@ def _piece(clip: Clip) -> Piece:
 
 
 def _cut(piece: Piece, first: int) -> Piece:
-    return Piece(piece.sound[first * HOP :], piece.motion[first:], piece.phones[2 * first :], piece.observed)
+    phones = piece.phones[2 * first :]
+    return Piece(piece.sound[first * HOP :], piece.motion[first:], phones, piece.observed, piece.heard[first:])
 
 
-def _pause(frames: int, after: Piece) -> Piece:
-    """Digital silence; its motion is filled in by `_bridged`."""
+def _pause(frames: int, after: Piece, silence: NDArray[np.floating] = UNHEARD) -> Piece:
+    """Digital silence, and what an encoder makes of it; its motion is filled in by `_bridged`."""
     motion = np.full((frames, len(ARKIT)), np.nan, np.float32)
-    return Piece(np.zeros(frames * HOP, np.float32), motion, np.zeros(2 * frames, np.int64), after.observed)
+    heard = silence[np.arange(frames) % len(silence)] if len(silence) else silence
+    return Piece(np.zeros(frames * HOP, np.float32), motion, np.zeros(2 * frames, np.int64), after.observed, heard)
 
 
 def _bridged(parts: list[Piece]) -> list[Piece]:
@@ -177,22 +212,22 @@ def _bridged(parts: list[Piece]) -> list[Piece]:
         if len(piece) and np.isnan(piece.motion[0, 0]):
             first, last = parts[i - 1].motion[-1], parts[i + 1].motion[0]
             share = (1 - np.cos(np.linspace(0, np.pi, len(piece), dtype=np.float32)))[:, None] / 2
-            made[i] = Piece(piece.sound, first + (last - first) * share, piece.phones, piece.observed)
+            made[i] = replace(piece, motion=first + (last - first) * share)
     return made
 
 
 def _chained(parts: list[Piece], fade: int) -> Piece:
     """One piece of several, each overlapping the one before by `fade` frames in which one goes over into the other."""
     sound, motion, phones = parts[0].sound, parts[0].motion, parts[0].phones
-    observed = parts[0].observed
+    observed, heard = parts[0].observed, parts[0].heard
     for part in parts[1:]:
         sound, motion = _faded(sound, part.sound, fade * HOP), _faded(motion, part.motion, fade)
         phones = np.concatenate([phones[: len(phones) - fade], part.phones[fade:]])
-        observed = observed & part.observed
-    return Piece(sound, motion, phones, observed)
+        observed, heard = observed & part.observed, _faded(heard, part.heard, fade)
+    return Piece(sound, motion, phones, observed, heard)
 
 
-def _faded(before: Float, after: Float, overlap: int) -> Float:
+def _faded(before: NDArray[np.floating], after: NDArray[np.floating], overlap: int) -> Float:
     overlap = min(overlap, len(before), len(after))
     rise = ((np.arange(overlap, dtype=np.float32) + 0.5) / overlap).reshape(-1, *([1] * (before.ndim - 1)))
     mixed = before[len(before) - overlap :] * (1 - rise) + after[:overlap] * rise
@@ -202,8 +237,8 @@ def _faded(before: Float, after: Float, overlap: int) -> Float:
 def _played(piece: Piece, tempo: float, frames: int) -> Piece:
     """The first `frames` of a piece played at `tempo`."""
     if tempo == 1.0:
-        cut = _cut(piece, 0)
-        return Piece(cut.sound[: frames * HOP], cut.motion[:frames], cut.phones[: 2 * frames], piece.observed)
+        sound, motion, phones = piece.sound[: frames * HOP], piece.motion[:frames], piece.phones[: 2 * frames]
+        return Piece(sound, motion, phones, piece.observed, piece.heard[:frames])
     places = np.minimum(((np.arange(2 * frames) + 0.5) * tempo).astype(np.int64), len(piece.phones) - 1)
     return Piece(
         sped(piece.sound, tempo, frames * HOP),

@@ -50,6 +50,13 @@ class Keys(NamedTuple):
         return Keys(torch.cat([self.keys, later.keys], dim=-2), torch.cat([self.values, later.values], dim=-2))
 
 
+class Band(NamedTuple):
+    """Attention that sees tokens at most `back` before and `ahead` after itself, and costs what they cost."""
+
+    back: int
+    ahead: int
+
+
 class Seen(NamedTuple):
     """Keys of tokens: `raw` without their times, `turned` with them."""
 
@@ -93,14 +100,14 @@ class Block(nn.Module):
         self,
         x: Tensor,
         times: Tensor,
-        bias: Tensor | None = None,
+        bias: Tensor | Band | None = None,
         modulation: Tensor | None = None,
         before: Keys | None = None,
     ) -> tuple[Tensor, Seen]:
         """Work on tokens `x` (batch, tokens, width) at `times` (of `turns`).
 
         `before` are turned keys that the tokens see in front of their own; `bias` (…, tokens, before + tokens) of the
-        function of that name. Returns the tokens and their own keys.
+        function of that name, or a band where there is nothing before. Returns the tokens and their own keys.
         """
         shifts: tuple[Tensor | None, ...] = (None,) * 6 if modulation is None else modulation.chunk(6, dim=-1)
         shift_a, shift_t, scale_a, scale_t, gate_a, gate_t = shifts
@@ -109,7 +116,7 @@ class Block(nn.Module):
         thought = self.think(_shifted(self.think_norm(x), shift_t, scale_t))
         return x + self._drop(thought if gate_t is None else thought * gate_t), own
 
-    def _attend(self, h: Tensor, times: Tensor, bias: Tensor | None, before: Keys | None) -> tuple[Tensor, Seen]:
+    def _attend(self, h: Tensor, times: Tensor, bias: Tensor | Band | None, before: Keys | None) -> tuple[Tensor, Seen]:
         split = self.qkv(h).reshape(*h.shape[:2], 3 * self.heads, self.head_width).transpose(1, 2)
         both, value = split.split([2 * self.heads, self.heads], dim=1)
         both = both * torch.rsqrt((both * both).sum(dim=-1, keepdim=True) + 1e-6)
@@ -128,12 +135,44 @@ def _shifted(h: Tensor, shift: Tensor | None, scale: Tensor | None) -> Tensor:
     return h if shift is None or scale is None else h * scale + shift
 
 
-def _attention(query: Tensor, seen: Keys, bias: Tensor | None) -> Tensor:
-    if not torch.compiler.is_exporting():
+def _attention(query: Tensor, seen: Keys, bias: Tensor | Band | None) -> Tensor:
+    if isinstance(bias, Band):
+        return _banded(query, seen, bias)
+    half = torch.is_autocast_enabled(query.device.type)
+    if not half and not torch.compiler.is_exporting():
         return F.scaled_dot_product_attention(query, seen.keys, seen.values, attn_mask=bias, scale=1.0)
-    # The same, in a fifth of the nodes that the exporter makes of the line above.
+    # The exporter makes a fifth of the nodes of this, and on a CPU in bfloat16 its backward takes a third of the time.
+    return _plain(query, seen, bias)
+
+
+def _plain(query: Tensor, seen: Keys, bias: Tensor | None) -> Tensor:
     scores = query @ seen.keys.transpose(-1, -2)
     return torch.softmax(scores if bias is None else scores + bias, dim=-1) @ seen.values
+
+
+def _banded(query: Tensor, seen: Keys, near: Band) -> Tensor:
+    """Attention in pieces: each piece of queries looks at its own keys, the end of those before, the start of those
+    after."""
+    tokens = query.shape[-2]
+    size = max(*near, 1)
+    pieces = -(-tokens // size)
+
+    def cut(x: Tensor, before: int, after: int) -> Tensor:
+        """(…, pieces + before + after, size, head_width) with empty pieces at the ends."""
+        padded = F.pad(x, (0, 0, before * size, (pieces + after) * size - tokens))
+        return padded.reshape(*x.shape[:-2], pieces + before + after, size, x.shape[-1])
+
+    def around(x: Tensor) -> Tensor:
+        row = cut(x, 1, 1)
+        ends = row[..., :-2, size - near.back :, :], row[..., 1:-1, :, :], row[..., 2:, : near.ahead, :]
+        return torch.cat(ends, dim=-2)
+
+    clock = torch.arange(pieces * size, device=query.device).reshape(pieces, size, 1)
+    other = clock[:, :1] + torch.arange(-near.back, size + near.ahead, device=query.device)
+    distance = other - clock
+    allowed = (distance >= -near.back) & (distance <= near.ahead) & (other >= 0) & (other < tokens)
+    mixed = _plain(cut(query, 0, 0), Keys(around(seen.keys), around(seen.values)), bias(allowed))
+    return mixed.flatten(-3, -2)[..., :tokens, :]
 
 
 def blocks(width: int, heads: int, depth: int, condition: int = 0, dropout: float = 0.0) -> nn.ModuleList:
@@ -144,13 +183,6 @@ def blocks(width: int, heads: int, depth: int, condition: int = 0, dropout: floa
             nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * depth))
             nn.init.zeros_(last.bias)
     return stack
-
-
-def band(tokens: int, back: int, ahead: int) -> Tensor:
-    """(tokens, tokens): true where a token sees another at most `back` before and `ahead` after it."""
-    place = torch.arange(tokens)
-    distance = place[None] - place[:, None]
-    return (distance >= -back) & (distance <= ahead)
 
 
 def causal_blocks(sizes: tuple[int, ...]) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.models.nn.precision import exact
-from artalk.models.nn.transformer import band, bias, blocks, turns
+from artalk.models.nn.transformer import Band, blocks, turns
 
 SLICES = 4
 """Spectra a frame: every 10 ms at 25 fps."""
@@ -168,9 +168,8 @@ class Speech(nn.Module):
         count = x.shape[1]
         clock = torch.arange(count, device=x.device)
         times = turns(clock, config.width // config.heads, config.back + config.ahead).to(x.device)
-        local = bias(band(count, config.back, config.ahead)).to(x.device)
         for block in self.blocks:
-            x, _ = block(x, times, local)
+            x, _ = block(x, times, Band(config.back, config.ahead))
         return cast(Tensor, self.norm(x))
 
 
