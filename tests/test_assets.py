@@ -1,4 +1,8 @@
+import hashlib
 import json
+import subprocess
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artalk import assets
-from artalk.errors import ArtalkError, BadFile, BadInput, MissingAsset, MissingFile
+from artalk import assets, cli
+from artalk.errors import ArtalkError, BadFile, BadInput, MissingAsset, MissingFile, Unreachable, Unsupported
 from tests.shared import shared
+from tests.web import Shelf, serving
 
 
 @pytest.fixture
@@ -135,3 +140,158 @@ def test_ict_is_added_whole(home: Path) -> None:
     with np.load(assets.get("ict")) as data:
         assert data["expressions"].shape == (53, 26719, 3)
     assert home.is_dir()
+
+
+WEIGHTS = b"weights" * 1000
+
+
+@pytest.fixture
+def shelf(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Shelf]:
+    """A server that has the asset `weights`."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("artalk.fetch.PAUSE", 0.0)
+    with serving(Shelf(WEIGHTS)) as shelf:
+        place = assets.Source(shelf.address, len(WEIGHTS), hashlib.sha256(WEIGHTS).hexdigest())
+        kind = assets.Kind("weights.bin", "the weights", "the shelf", copy, "Be kind", place)
+        monkeypatch.setitem(assets.KINDS, "weights", kind)
+        yield shelf
+
+
+def copy(source: Path, target: Path) -> None:
+    target.write_bytes(source.read_bytes())
+
+
+def test_what_is_fetched_is_added(shelf: Shelf, home: Path) -> None:
+    shelf.cuts = [1000, None]
+    asset = assets.fetch("weights")
+    assert assets.get("weights").read_bytes() == WEIGHTS
+    assert assets.added() == (asset,)
+    assert sorted(path.name for path in home.iterdir()) == ["assets.json", "weights.bin"]
+    assert shelf.asked == ["", "bytes=1000-"]
+    assert assets.fetch("weights") == asset
+    assert len(shelf.asked) == 2
+
+
+def test_one_that_changed_on_the_disk_is_fetched_again(shelf: Shelf, home: Path) -> None:
+    assets.fetch("weights")
+    (home / "weights.bin").write_bytes(WEIGHTS[::-1])
+    with pytest.raises(BadFile, match="changed since"):
+        assets.get("weights")
+    assets.fetch("weights")
+    assert assets.get("weights").read_bytes() == WEIGHTS
+    assert len(shelf.asked) == 2
+
+
+def test_nothing_is_fetched_but_by_name(shelf: Shelf, tmp_path: Path) -> None:
+    with pytest.raises(MissingAsset, match="artalk assets get weights"):
+        assets.get("weights")
+    with pytest.raises(MissingFile):
+        assets.add("weights", tmp_path / "none")
+    assert assets.added() == ()
+    assert shelf.asked == []
+
+
+def test_a_failed_fetch_leaves_the_one_before(shelf: Shelf, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(WEIGHTS)
+    before = assets.add("weights", tmp_path / "mine")
+    (home / "weights.bin").write_bytes(b"changed")
+    shelf.content = WEIGHTS[::-1]
+    with pytest.raises(BadFile, match="thrown away"):
+        assets.fetch("weights")
+    assert assets.added() == (before,)
+    assert (home / "weights.bin").read_bytes() == b"changed"
+
+
+def test_a_known_file_is_added_only_if_it_is_that_file(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(WEIGHTS[:-1])
+    with pytest.raises(BadFile, match=r"is not the weights that artalk knows: 7,000 bytes .* got 6,999"):
+        assets.add("weights", tmp_path / "mine")
+    (tmp_path / "mine").write_bytes(WEIGHTS)
+    assert assets.add("weights", tmp_path / "mine") == assets.fetch("weights")
+    assert shelf.asked == []
+
+
+def test_a_mirror_is_checked_the_same(shelf: Shelf) -> None:
+    with serving(Shelf(WEIGHTS)) as mirror:
+        assets.fetch("weights", mirror.address)
+    assert (len(mirror.asked), len(shelf.asked)) == (1, 0)
+    with serving(Shelf(b"x" * len(WEIGHTS))) as liar:
+        assets.remove("weights")
+        with pytest.raises(BadFile, match="wanted"):
+            assets.fetch("weights", liar.address)
+    with pytest.raises(BadInput, match="begins with https://"):
+        assets.fetch("weights", "http://192.0.2.1/weights")
+
+
+@pytest.mark.usefixtures("home")
+def test_what_is_got_by_hand_says_how() -> None:
+    with pytest.raises(Unsupported, match=r"never fetched: register at https://flame.is.tue.mpg.de.*licence"):
+        assets.fetch("flame")
+    with pytest.raises(Unsupported, match=r"github.com/ICT-VGL.*artalk assets add ict"):
+        assets.fetch("ict")
+    with pytest.raises(BadInput, match="no asset is called"):
+        assets.fetch("moon")
+
+
+def test_flame_has_no_address_anywhere() -> None:
+    assert all("flame" not in kind.source.address.lower() for kind in assets.KINDS.values() if kind.source)
+
+
+def test_every_public_place_is_whole() -> None:
+    known = {name: kind for name, kind in assets.KINDS.items() if kind.source}
+    assert set(known) == {"artalk-released", "face-landmarker"}
+    for kind in known.values():
+        assert kind.source
+        assert kind.source.address.startswith("https://")
+        assert kind.source.size > 1_000_000
+        assert len(bytes.fromhex(kind.source.sha256)) == 32
+        assert kind.licence
+
+
+def test_the_face_landmarker_at_hand_is_the_one_that_is_fetched(home: Path) -> None:
+    asset = assets.add("face-landmarker", shared("assets/face_landmarker_v2_with_blendshapes.task"))
+    assert assets.get("face-landmarker").stat().st_size == asset.size == 3_758_596
+
+
+def test_the_command_says_the_licence_before_anything_comes(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def fetch(*arguments: object) -> assets.Asset:
+        seen.append(capsys.readouterr().err)
+        return genuine(*arguments)  # pyright: ignore[reportArgumentType]
+
+    genuine = assets.fetch
+    monkeypatch.setattr(assets, "fetch", fetch)
+    for quiet in ([], ["--quiet"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["assets", "get", "weights", *quiet])
+        assert ended.value.code == 0
+        assert seen.pop() == f"weights: 7,000 bytes from {shelf.address}\nlicence: Be kind\n"
+        out, err = capsys.readouterr()
+        assert out.startswith("added weights: ")
+        assert err == (
+            ""
+            if quiet or len(shelf.asked) > 1
+            else "weights: 0 of 7,000 bytes, 0 %\nweights: 7,000 of 7,000 bytes, 100 %\n"
+        )
+    with pytest.raises(SystemExit):
+        cli.main(["assets"])
+    assert "weights: the weights, added, SHA-256" in capsys.readouterr().out
+
+
+def test_the_command_ends_in_a_sentence(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf.codes = [404]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["assets", "get", "weights", "--quiet"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("artalk: http://127.0.0.1:")
+    with pytest.raises(Unreachable, match="404"):
+        assets.fetch("weights")
+
+
+def test_assets_bring_no_network() -> None:
+    code = "import sys, artalk.assets; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"urllib.request", "http.client", "ssl", "artalk.fetch"} & set(loaded)
