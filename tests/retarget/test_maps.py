@@ -237,8 +237,8 @@ def test_what_names_cannot_tell_is_refused():
         retarget(arkit(), "smurf")
 
 
-@pytest.mark.parametrize("source", [name for name in SETS if name != "flame"])
-@pytest.mark.parametrize("target", [name for name in SETS if name != "flame"])
+@pytest.mark.parametrize("source", [name for name in SETS if not name.startswith("flame")])
+@pytest.mark.parametrize("target", [name for name in SETS if not name.startswith("flame")])
 def test_every_set_maps_to_every_other_even_without_frames(source, target):
     for frames in (0, 1, 5):
         motion = Motion(np.full((frames, len(SETS[source])), 0.1), SETS[source], exact_fps(25))

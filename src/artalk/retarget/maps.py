@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME, HEAD, Channels, Group
+from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME, FLAME112, HEAD, Channels, Group
 from artalk.errors import BadInput, Unsupported
 from artalk.motion import Motion
 from artalk.retarget import letters, livelink, visemes, vrm
@@ -49,7 +49,7 @@ SAID32 = Channels(
 
 SETS: dict[str, Channels] = {
     channels.name: channels
-    for channels in (ARKIT, A2F, MEDIAPIPE52, SAID32, LIVELINK61, OCULUS, VRM, VRM0, RHUBARB, FLAME)
+    for channels in (ARKIT, A2F, MEDIAPIPE52, SAID32, LIVELINK61, OCULUS, VRM, VRM0, RHUBARB, FLAME, FLAME112)
 }
 """The sets that can be asked for by name."""
 
@@ -162,6 +162,6 @@ def _named(channels: Channels) -> Match:
     if not found:
         raise Unsupported(
             f"no channel of {channels.name!r} is named after an ARKit shape, so names do not tell how to map it"
-            + ("; FLAME needs its mesh: see artalk.retarget.solve" if channels == FLAME else "")
+            + ("; FLAME needs a map: artalk.retarget finds or solves yours" if channels in (FLAME, FLAME112) else "")
         )
     return found

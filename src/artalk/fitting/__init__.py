@@ -1,0 +1,1 @@
+"""One face model fitted to another: what needs two meshes at once."""
