@@ -6,10 +6,11 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from artalk.errors import ArtalkError
+from artalk.errors import ArtalkError, BadInput, needs
 
 LEDGER = ".artalk.jsonl"
 """Beside the outputs: what each was made from, so that a second run skips what is finished and nothing else."""
@@ -45,8 +46,13 @@ class Outcome:
     result: Any = None
 
 
-def run(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int = 1, again: bool = False) -> Iterator[Outcome]:
+def run(
+    jobs: Sequence[Job], work: Callable[[Job], Any], processes: int = 1, again: bool = False, ray: str | None = None
+) -> Iterator[Outcome]:
     """Do the jobs, yield their outcomes as they come.
+
+    `ray` is the address of a Ray cluster ("local": one on this machine) to do them instead of `processes` here; its
+    machines see inputs and outputs under the same paths.
 
     A job is skipped when all its outputs exist and the ledger says that they were made from the same input with the
     same settings, unless `again`. An `ArtalkError`, an `OSError` (a full disk) or a crashed worker fails that job
@@ -59,10 +65,16 @@ def run(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int = 1, aga
             yield Outcome(job, "skipped")
         else:
             todo.append(job)
-    for outcome in _in_processes(todo, work, processes) if processes > 1 else map(lambda job: _try(work, job), todo):
+    for outcome in _done(todo, work, processes, ray):
         if outcome.status == "done":
             ledger.add(outcome.job)
         yield outcome
+
+
+def _done(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int, ray: str | None) -> Iterator[Outcome]:
+    if ray is not None:
+        return _on_ray(jobs, work, ray)
+    return _in_processes(jobs, work, processes) if processes > 1 else (_try(work, job) for job in jobs)
 
 
 class Ledger:
@@ -133,3 +145,35 @@ def _in_processes(jobs: Sequence[Job], work: Callable[[Job], Any], processes: in
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+WAITING = 4
+"""Jobs on their way for each core of a Ray cluster: enough that none waits, few enough that a queue stays short."""
+
+
+def _on_ray(jobs: Sequence[Job], work: Callable[[Job], Any], address: str) -> Iterator[Outcome]:
+    """As `_in_processes`, on the machines of a cluster; a job whose machine dies is tried again elsewhere."""
+    ray: Any = needs("ray", "batch", "work on a Ray cluster")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BadInput(f"no Ray cluster answers at {address!r}: {str(error).splitlines()[0][:200]}") from error
+    try:
+        attempt = ray.remote(max_retries=2)(_try)
+        waiting: dict[Any, Job] = {}
+        left = iter(jobs)
+        room = max(1, int(ray.cluster_resources().get("CPU", 1))) * WAITING
+        while True:
+            for job in islice(left, room - len(waiting)):
+                waiting[attempt.remote(work, job)] = job
+            if not waiting:
+                return
+            ready, _ = ray.wait(list(waiting))
+            for done in ready:
+                job = waiting.pop(done)
+                try:
+                    yield ray.get(done)
+                except ray.exceptions.RayError as error:
+                    yield Outcome(job, "failed", f"its worker died: {str(error).splitlines()[0][:200]}")
+    finally:
+        ray.shutdown()

@@ -3,8 +3,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artalk import rotation
-from artalk.data.landmarks import MEDIAPIPE68, MORE_OF_ICT, ict_face, laid, similarity
+from artalk.data.landmarks import (
+    BROWS,
+    CHEEKS,
+    CHIN,
+    HEAD,
+    LIPS,
+    MEDIAPIPE68,
+    MORE_OF_ICT,
+    head_face,
+    ict_face,
+    laid,
+    similarity,
+)
+from artalk.data.tracks import SOLVED
 from artalk.rigs import ict
+from artalk.rigs.head import build, head
 from tests.shared import shared
 
 
@@ -35,3 +49,40 @@ def test_landmarks_of_ict_lie_where_they_should():
     jaw = face.deltas[face.shapes.index("jawOpen")]
     upper, lower = face.at(13, 14)
     assert jaw[lower, 1] < -0.02 < jaw[upper, 1]
+
+
+def test_landmarks_of_the_built_in_head_lie_where_they_should():
+    face, marks = head_face(), head().landmarks
+    assert marks is not None
+    assert set(face.numbers.tolist()) >= LIPS | BROWS | CHIN | CHEEKS | {33, 133, 362, 263}
+    assert set(face.shapes) >= set(SOLVED)
+    assert [HEAD[k] for k in (13, 14, 308, 78)] == [
+        marks.inner_upper_lip,
+        marks.inner_lower_lip,
+        marks.left_mouth_corner,
+        marks.right_mouth_corner,
+    ]
+    jaw = face.deltas[face.shapes.index("jawOpen")]
+    assert jaw[face.at(14, 17, 152), 1].max() < -0.01
+    assert abs(jaw[face.at(13, 0), 1]).max() < 0.005
+    pucker = face.deltas[face.shapes.index("mouthPucker")]
+    left, right = face.at(291, 61)
+    assert pucker[left, 0] < -0.005 < 0.005 < pucker[right, 0]
+    brow = face.deltas[face.shapes.index("browInnerUp")]
+    assert brow[face.at(107, 336), 1].min() > 0.003
+
+
+def test_landmarks_of_the_built_in_head_are_mirror_images():
+    mirror = build().mirror
+    sides = {61: 291, 39: 269, 181: 405, 91: 321, 82: 312, 88: 318, 105: 334, 55: 285, 205: 425, 33: 263, 234: 454}
+    assert all(mirror[HEAD[right]] == HEAD[left] for right, left in sides.items())
+    assert len(set(HEAD.values())) == len(HEAD)
+    assert all(mirror[HEAD[k]] == HEAD[k] for k in (0, 4, 13, 14, 17, 152, 168))
+
+
+def test_landmarks_of_both_faces_are_alike():
+    ours, theirs = head_face(), ict_face(ict.load(shared("assets/ict_facekit_light.npz")))
+    common = sorted(set(ours.numbers.tolist()) & set(theirs.numbers.tolist()))
+    points, onto = (face.points[face.at(*common)] for face in (ours, theirs))
+    apart = np.linalg.norm(laid(points[None], *similarity(points[None], onto))[0] - onto, axis=1)
+    assert apart.mean() < 0.006

@@ -23,6 +23,7 @@ from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.data import align, facegood, grid, teacher, tracks
 from artalk.data.clips import FPS, SAMPLE_RATE, Clip, Corpus, Entry, Kind, Phone, Writer, fitted, split_of
+from artalk.data.cut import pieces
 from artalk.data.landmarks import Face, ict_face
 from artalk.data.phones import filled, from_ipa, spread
 from artalk.data.styles import OWN, STYLES, Style, named, styled
@@ -51,9 +52,6 @@ every three seconds' sentence (47 times a minute) is no example for free speech.
 
 LEAD, TAIL = 0.4, 0.5
 """Seconds of the recording's own quiet put before and after sound that begins and ends with speech."""
-
-PIECE, LONGEST = 5.0, 9.0
-"""Seconds after which a long recording is cut at the next pause, and after which it is cut anyway."""
 
 KNOWN_BY = 60
 """Tracks from which a person is known."""
@@ -225,21 +223,6 @@ def with_quiet(sound: Audio, phones: Sequence[Phone], seed: int) -> tuple[Audio,
     moved = [(start + LEAD, end + LEAD, phone) for start, end, phone in phones]
     whole = Audio(samples, SAMPLE_RATE)
     return whole, filled(moved, float(whole.duration))
-
-
-def pieces(sound: Audio) -> list[tuple[int, int]]:
-    """First and last frame (25 fps) of the pieces of a long recording, cut in the quietest places."""
-    frames = sound.frames_at(FPS)
-    hop = SAMPLE_RATE // int(FPS)
-    padded = np.zeros(frames * hop)
-    padded[: len(sound)] = sound.samples
-    level = np.square(padded).reshape(frames, hop).mean(axis=1)
-    level = np.convolve(level, np.ones(5) / 5, mode="same")
-    cuts = [0]
-    while frames - cuts[-1] > LONGEST * FPS:
-        first, last = cuts[-1] + int(PIECE * FPS), cuts[-1] + int(LONGEST * FPS)
-        cuts.append(first + int(level[first:last].argmin()))
-    return list(zip(cuts, [*cuts[1:], frames], strict=True))
 
 
 def _at_25(motion: Motion, sound: Audio) -> Motion:

@@ -8,19 +8,21 @@ Every clip carries its own entry, so that a killed build loses nothing: what is 
 """
 
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artalk.audio import Audio
 from artalk.channels import ARKIT
-from artalk.errors import BadFile, BadInput, MissingFile
+from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
 from artalk.formats.atomic import atomic
 from artalk.motion import Motion
 
@@ -46,7 +48,8 @@ class Entry:
     """What the index says of a clip.
 
     `observed` names the channel groups of which the source shows anything (the clip itself says which channels);
-    `style` is the way of moving: "" for the speaker's own. `sha256` is that of the clip's file.
+    `style` is the way of moving: "" for the speaker's own. `sha256` is that of the clip's file. `consent` says how the
+    speaker agreed: without it, a licence and a credit a clip is not to be shared.
     """
 
     id: str
@@ -63,6 +66,12 @@ class Entry:
     credit: str
     observed: tuple[str, ...] = ()
     sha256: str = ""
+    consent: str = ""
+
+    @property
+    def shareable(self) -> bool:
+        """Whether licence, credit and consent are filled."""
+        return all(text.strip() for text in (self.licence, self.credit, self.consent))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +102,23 @@ class Corpus:
         index = self.folder / "index.json"
         if not index.is_file():
             raise MissingFile(f"a corpus is a folder with index.json, {str(folder)!r} has none")
-        self._index = _read_index(index)
-        self.entries: tuple[Entry, ...] = tuple(_entry(raw, str(index)) for raw in self._index["clips"])
+        self._index = read_index(index)
+        self.entries: tuple[Entry, ...] = tuple(as_entry(raw, str(index)) for raw in self._index["clips"])
 
     def __len__(self) -> int:
         return len(self.entries)
 
+    def file(self, name: str) -> bytes:
+        """The bytes of a clip's file, by the clip's id."""
+        path = _place(self.folder, name)
+        if not path.is_file():
+            raise MissingFile(f"no clip at {str(path)!r}")
+        return path.read_bytes()
+
     def read(self, clip: str | Entry) -> Clip:
         """A clip by its id or entry."""
-        return _read_clip(_place(self.folder, clip if isinstance(clip, str) else clip.id))
+        name = clip if isinstance(clip, str) else clip.id
+        return _clip_in(io.BytesIO(self.file(name)), f"{name!r} of {str(self.folder)!r}")
 
     def select(self, split: Split | None = None, **wanted: str) -> tuple[Entry, ...]:
         """The entries of a split, and of one source, speaker, language, kind or style."""
@@ -119,11 +136,18 @@ class Corpus:
 
     def verify(self) -> list[str]:
         """The ids of clips whose file is missing or differs from the index' checksum."""
-        return [
-            entry.id
-            for entry in self.entries
-            if not _place(self.folder, entry.id).is_file() or _sha256(_place(self.folder, entry.id)) != entry.sha256
-        ]
+        return [entry.id for entry in self.entries if not self._is_whole(entry)]
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            return hashlib.sha256(self.file(entry.id)).hexdigest() == entry.sha256
+        except ArtalkError:
+            return False
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the index says of all clips: rates, channels, statistics, entries."""
+        return {name: self._index[name] for name in ("sample_rate", "fps", "channels", "statistics", "clips")}
 
     def words(self) -> str:
         """A few lines for a person: minutes by source, what they are, licences."""
@@ -154,7 +178,7 @@ class Writer:
         index = self.folder / "index.json"
         known: dict[str, Entry] = {}
         if index.is_file():
-            known = {raw["id"]: _entry(raw, str(index)) for raw in _read_index(index)["clips"]}
+            known = {raw["id"]: as_entry(raw, str(index)) for raw in read_index(index)["clips"]}
         present = {path.stem for path in (self.folder / "clips").glob("*.npz") if not path.name.startswith(".")}
         self._done = {name: entry for name, entry in known.items() if name in present}
         for name in sorted(present - set(known)):
@@ -166,34 +190,57 @@ class Writer:
 
     def add(self, clip: Clip) -> Entry:
         """Write one clip."""
-        groups = tuple(group.name for group in ARKIT.groups if clip.observed[ARKIT.slice(group.name)].any())
-        entry = replace(
-            clip.entry,
-            frames=len(clip.motion),
-            seconds=round(float(clip.audio.duration), 3),
-            observed=groups,
-            sha256="",
-        )
-        path = _place(self.folder, entry.id)
-        _write_clip(path, replace(clip, entry=entry))
-        self._done[entry.id] = replace(entry, sha256=_sha256(path))
-        return self._done[entry.id]
+        entry = store(self.folder, clip)
+        self._done[entry.id] = entry
+        return entry
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What there is so far, in the order of ids."""
+        return tuple(self._done[name] for name in sorted(self._done))
+
+    def remove(self, name: str) -> None:
+        """Delete a clip."""
+        _place(self.folder, name).unlink(missing_ok=True)
+        self._done.pop(name, None)
 
     def finish(self) -> Corpus:
         """Write the index of all clips, in the order of their ids, with statistics."""
-        entries = [self._done[name] for name in sorted(self._done)]
+        entries = self.entries
         index = {
             "format": FORMAT,
             "version": VERSION,
             "sample_rate": SAMPLE_RATE,
             "fps": [FPS.numerator, FPS.denominator],
             "channels": list(ARKIT.names),
-            "statistics": _statistics(_read_clip(_place(self.folder, entry.id)) for entry in entries),
+            "statistics": _statistics(read_clip(self.folder, entry.id) for entry in entries),
             "clips": [asdict(entry) for entry in entries],
         }
         with atomic(self.folder / "index.json") as temporary:
             temporary.write_text(json.dumps(index, ensure_ascii=False, indent=1), encoding="utf-8")
         return Corpus(self.folder)
+
+
+def read_clip(folder: Path, name: str) -> Clip:
+    """A clip of a corpus' folder by its id, whether the index knows it or not."""
+    path = _place(folder, name)
+    if not path.is_file():
+        raise MissingFile(f"no clip at {str(path)!r}")
+    with path.open("rb") as file:
+        return _clip_in(file, str(path))
+
+
+def store(folder: Path, clip: Clip) -> Entry:
+    """Write one clip into a corpus' folder, whole or not at all; its entry with lengths and checksum.
+
+    The index does not know it yet: the next `Writer` finds it.
+    """
+    groups = tuple(group.name for group in ARKIT.groups if clip.observed[ARKIT.slice(group.name)].any())
+    seconds = round(float(clip.audio.duration), 3)
+    entry = replace(clip.entry, frames=len(clip.motion), seconds=seconds, observed=groups, sha256="")
+    path = _place(folder, entry.id)
+    _write_clip(path, replace(clip, entry=entry))
+    return replace(entry, sha256=_sha256(path))
 
 
 def split_of(key: str, validation: float) -> Split:
@@ -234,35 +281,34 @@ def _write_clip(path: Path, clip: Clip) -> None:
         )
 
 
-def _read_clip(path: Path) -> Clip:
-    if not path.is_file():
-        raise MissingFile(f"no clip at {str(path)!r}")
-    entry = _stored_entry(path)
+def _clip_in(file: BinaryIO, where: str) -> Clip:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
+            entry = as_entry(json.loads(str(arrays["entry"])), where)
             audio = Audio(arrays["audio"].astype(np.float32) / np.float32(32767), SAMPLE_RATE)
             motion = Motion(arrays["motion"].astype(np.float32), ARKIT, FPS)
             spans = zip(arrays["phone_starts"], arrays["phone_ends"], arrays["phone_labels"], strict=True)
             phones = tuple((float(start), float(end), str(label)) for start, end, label in spans)
             return Clip(entry, audio, motion, arrays["observed"], phones)
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise BadFile(f"{str(path)!r} is not a clip of a corpus: {error}") from error
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BadFile(f"{where} is not a clip of a corpus: {error}") from error
 
 
 def _stored_entry(path: Path) -> Entry:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return _entry(json.loads(str(arrays["entry"])), str(path))
-    except (KeyError, ValueError, OSError, EOFError) as error:
+            return as_entry(json.loads(str(arrays["entry"])), str(path))
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BadFile(f"{str(path)!r} is not a clip of a corpus: {error}") from error
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def read_index(path: Path, kind: str = FORMAT) -> dict[str, Any]:
+    """The index of a corpus, or of another `kind` of file with the same facts; `BadFile` for anything else."""
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise BadFile(f"{str(path)!r} is not JSON: {error}") from error
-    if not isinstance(index, dict) or cast("dict[str, Any]", index).get("format") != FORMAT:
+    if not isinstance(index, dict) or cast("dict[str, Any]", index).get("format") != kind:
         raise BadFile(f"{str(path)!r} is not the index of a corpus")
     index = cast("dict[str, Any]", index)
     if index.get("version") != VERSION or index.get("channels") != list(ARKIT.names):
@@ -270,9 +316,11 @@ def _read_index(path: Path) -> dict[str, Any]:
     return index
 
 
-def _entry(raw: Any, where: str) -> Entry:
+def as_entry(raw: Any, where: str) -> Entry:
+    """An entry from its plain values."""
     names = {f.name for f in fields(Entry)}
-    if not isinstance(raw, dict) or set(cast("dict[str, Any]", raw)) != names:
+    # Corpora older than the field have no consent.
+    if not isinstance(raw, dict) or set(cast("dict[str, Any]", raw)) | {"consent"} != names:
         raise BadFile(f"{where}: a clip's entry has {', '.join(sorted(names))}")
     values = dict(cast("dict[str, Any]", raw))
     values["observed"] = tuple(values["observed"])

@@ -1,4 +1,4 @@
-"""MediaPipe's 478 landmarks: what they are on a face, and where they lie on ICT-FaceKit's mesh."""
+"""MediaPipe's 478 landmarks: what they are on a face, and where they lie on ICT-FaceKit and on the built-in head."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk.rigs.blendshape import BlendshapeRig
+from artalk.rigs.head import head
 from artalk.rigs.ict import MULTIPIE
 
 Float = NDArray[np.float64]
@@ -25,6 +26,17 @@ MORE_OF_ICT: dict[int, int] = {
     53: 496, 52: 1033, 65: 2037, 55: 1999, 285: 4203, 295: 4233, 282: 4116, 283: 2737,
 }  # fmt: skip
 """Further landmarks and their nearest vertices: lips between the 68, chin, cheeks by the nose, brows' lower edge."""
+
+HEAD: dict[int, int] = {
+    0: 243, 4: 2602, 5: 101, 13: 261, 14: 269, 17: 251, 18: 3201, 152: 26, 168: 118, 197: 111, 199: 2393, 200: 2442,
+    291: 247, 61: 523, 269: 3215, 39: 4330, 267: 3211, 37: 4326, 314: 1072, 84: 1624, 405: 1070, 181: 1622,
+    375: 1068, 146: 1620, 321: 248, 91: 524, 308: 265, 78: 537, 311: 3287, 81: 4386, 312: 1100, 82: 1640, 317: 3303,
+    87: 4402, 402: 3302, 178: 4401, 318: 3299, 88: 4398, 301: 2792, 71: 3927, 293: 5075, 63: 6192, 334: 853,
+    105: 1420, 296: 134, 66: 415, 336: 7160, 107: 8275, 283: 5080, 53: 6197, 282: 7269, 52: 8382, 295: 852, 65: 1419,
+    285: 2749, 55: 3888, 377: 6827, 148: 7944, 425: 7029, 205: 8148, 358: 7022, 129: 8139, 287: 3185, 57: 4308,
+    273: 1049, 43: 1607, 263: 210, 33: 489, 362: 202, 133: 481, 454: 4956, 234: 6097,
+}  # fmt: skip
+"""Landmarks and their vertices on the built-in head: the lips by their contours, the rest by a warp from ICT's face."""
 
 STABLE: tuple[int, ...] = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 129, 358, 127, 356, 234, 454)
 """Landmarks that the skull carries and no expression moves much: eye corners, bridge of the nose, temples."""
@@ -70,9 +82,16 @@ class Face:
 
 def ict_face(rig: BlendshapeRig) -> Face:
     """ICT-FaceKit's rig (`rigs.ict.load`) as landmarks."""
-    vertex = dict(zip(MEDIAPIPE68, MULTIPIE, strict=True)) | MORE_OF_ICT
-    numbers = np.array(list(vertex), np.int64)
-    vertices = list(vertex.values())
+    return _face(rig, dict(zip(MEDIAPIPE68, MULTIPIE, strict=True)) | MORE_OF_ICT)
+
+
+def head_face() -> Face:
+    """The built-in head as landmarks: what a face is solved on where nobody added ICT-FaceKit."""
+    return _face(head(), HEAD)
+
+
+def _face(rig: BlendshapeRig, vertex: dict[int, int]) -> Face:
+    numbers, vertices = np.array(list(vertex), np.int64), list(vertex.values())
     return Face(
         numbers, rig.mesh.vertices[vertices].astype(np.float64), rig.shapes, rig.deltas[:, vertices].astype(np.float64)
     )

@@ -164,9 +164,14 @@ def know(tracks: Sequence[Track], face: Face) -> Person:
     At rest the lips are together and still; the eyes are open and look where they mostly look.
     """
     frames = np.concatenate([track.points[track.ok] for track in tracks])
-    quiet = np.concatenate([_resting(track)[track.ok] for track in tracks])
+    quiet = np.concatenate([resting(track)[track.ok] for track in tracks])
     if quiet.sum() < 5:
         raise BadInput("a rest pose needs at least 5 frames in which the lips are together and still")
+    return person(frames, quiet, face)
+
+
+def person(frames: Float, quiet: NDArray[np.bool_], face: Face) -> Person:
+    """The person of (frames, 478, 3) landmarks, at rest in those that are `quiet` (frames,)."""
     rest = _rest_pose(frames[quiet])
     onto = face.points
     numbers = list(face.numbers)
@@ -355,7 +360,7 @@ def _ease() -> Float:
 
 def head_rotation(track: Track) -> Float:
     """(frames, 3) rotation vectors from the track's mean pose, smoothed over about five frames (small pictures)."""
-    turned = np.einsum("nij,kj->nik", track.turn, _mean_turn(track.turn[track.ok]))
+    turned = np.einsum("nij,kj->nik", track.turn, mean_turn(track.turn[track.ok]))
     return _smooth(rotation.matrix_to_rotvec(turned), 1.2)
 
 
@@ -372,7 +377,7 @@ def _apart(points: Float, a: int, b: int) -> Float:
     return np.linalg.norm(points[:, a] - points[:, b], axis=-1)
 
 
-def _resting(track: Track) -> NDArray[np.bool_]:
+def resting(track: Track) -> NDArray[np.bool_]:
     """(frames,) lips together and nothing about them moves for five frames."""
     gap, width = lip_gap(track), mouth_width(track)
     calm = np.ones(len(track), bool)
@@ -390,7 +395,8 @@ def _rest_pose(frames: Float) -> Float:
     return rest
 
 
-def _mean_turn(turns: Float) -> Float:
+def mean_turn(turns: Float) -> Float:
+    """The rotation (3, 3) in the middle of (frames, 3, 3)."""
     left, _, right = np.linalg.svd(turns.mean(axis=0))
     return left @ np.diag([1.0, 1.0, float(np.sign(np.linalg.det(left @ right)))]) @ right
 

@@ -1,0 +1,134 @@
+"""A folder of captures or videos becomes a corpus: here, on several processes or on a Ray cluster.
+
+A run that is killed goes on where it was; recordings whose files and settings are unchanged are left as they are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk import api, assets, audio, batch, mapping
+from artalk.audio import Audio
+from artalk.captures import Capture, Surface
+from artalk.channels import ARKIT, ARKIT_SHAPES
+from artalk.data import folder, surfaces
+from artalk.data.clips import FPS, Corpus
+from artalk.data.collection import of_folder
+from artalk.data.folder import Record, Report, Tools
+from artalk.data.recording import Fit, Recording
+from artalk.data.tracks import OBSERVED
+from artalk.errors import BadInput, needs
+from artalk.motion import Motion
+from artalk.prepare import sync
+from artalk.prepare.film import Sound
+
+FACES = ("head", "ict")
+
+VERSION = 1
+"""Counts up when clips of the same recording come out otherwise: what was prepared before is prepared again."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A finished corpus, what became of the folder, and the recordings on which the work itself failed, with why."""
+
+    corpus: Corpus
+    report: Report
+    failed: dict[str, str]
+
+
+def collect(
+    recordings: str | Path,
+    out: str | Path,
+    recipe: str | Path | None = None,
+    *,
+    processes: int = 1,
+    ray: str | None = None,
+    again: bool = False,
+    face: str = "head",
+    model: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Collected:
+    """Prepare the recordings in a folder into the corpus at `out`, beside what is there of other sources.
+
+    `recipe` is a collection's file (default: collection.toml in the folder, if it is there). Videos are tracked with
+    MediaPipe's face landmarker `model` (default: the asset) and solved on `face`. One run at a time works on a corpus.
+    """
+    source, place = Path(recordings), Path(out)
+    if face not in FACES:
+        raise BadInput(f"videos are solved on {' or '.join(FACES)}, got {face!r}")
+    collection = of_folder(source, None if recipe is None else Path(recipe))
+    tasks = folder.plan(source, place, collection)
+    work = partial(_work, recordings=str(source.resolve()), out=str(place.resolve()), face=face, model=model)
+    how = {"version": VERSION, "face": face}
+    jobs = [batch.Job(each.motion, (each.record,), {**each.settings(), **how}, each.needs) for each in tasks]
+    pending = [each for each in tasks if not folder.is_done(each)]
+    if any(each.item.is_video for each in pending):
+        _expect_tracker(model)
+    for each in pending:
+        each.record.unlink(missing_ok=True)
+    failed: dict[str, str] = {}
+    for done, outcome in enumerate(batch.run(jobs, work, processes, again, ray), 1):
+        if outcome.status == "failed":
+            failed[outcome.job.source.name] = outcome.reason
+        if progress:
+            progress(done, len(jobs))
+    corpus = folder.gather(place, collection)
+    return Collected(corpus, folder.report(corpus, collection), failed)
+
+
+def _expect_tracker(model: str | None) -> None:
+    """What tracking videos needs is missed before any work, not at the first video."""
+    needs("mediapipe", "track", "tracking the faces of videos")
+    if model is None:
+        assets.get("face-landmarker")
+
+
+def _work(job: batch.Job, recordings: str, out: str, face: str, model: str | None) -> Record:
+    """One recording, in this or in a worker process."""
+    settings = {name: value for name, value in job.settings.items() if name not in ("version", "face")}
+    tools = Tools(partial(_watch, face=face, model=model), _solve, _align)
+    return folder.do(folder.task(settings, recordings, out), tools)
+
+
+def _watch(video: Path, sound: Path | None, face: str, model: str | None) -> Recording:
+    """A video's recording: with its own sound, moved to it where that is sure, or with another's."""
+    try:
+        done = api.prepare(video, face=face, offset="auto" if sound is None else None, model=model)
+    except BadInput:  # no face in it
+        return _faceless(audio.load(sound or video))
+    if sound is not None:
+        heard = audio.load(sound)
+    elif done.sound is not None:
+        heard = done.sound.cut(0.0, float(done.motion.duration))
+    else:
+        heard = Audio(np.zeros(0, np.float32), 16000)
+    return Recording(done.motion, heard, OBSERVED, done.performance.ok)
+
+
+def _faceless(sound: Audio) -> Recording:
+    """A recording in which nothing is seen: its seconds are to be counted as such."""
+    frames = sound.frames_at(FPS)
+    rest = Motion(np.zeros((frames, len(ARKIT)), np.float32), ARKIT, FPS)
+    return Recording(rest, sound, OBSERVED, np.zeros(frames, bool))
+
+
+def _solve(capture: Capture | Surface) -> Capture:
+    """FLAME's coefficients by the user's FLAME map, vertices of FLAME's mesh by the shapes carried onto it."""
+    if isinstance(capture, Surface):
+        near, deltas = mapping.shapes_on_flame()
+        if near.max() >= len(capture.template):
+            raise BadInput(f"vertices are solved on FLAME's mesh, these are {len(capture.template)} of another")
+        part = replace(capture, vertices=capture.vertices[:, near], template=capture.template[near])
+        return surfaces.solve(part, ARKIT_SHAPES, deltas)
+    return Capture(mapping.retarget(capture.motion, ARKIT).clipped(), capture.observed, capture.tool, capture.seen)
+
+
+def _align(sound: Audio, motion: Motion, seen: NDArray[np.bool_]) -> Fit | None:
+    heard = Sound(np.round(np.clip(sound.samples, -1, 1) * 32767).astype(np.int16))
+    found = sync.offset(motion, seen, heard)
+    return None if found is None else Fit(found.seconds if found.sure else 0.0, found.agreement, found.heard)

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from artalk.prepare.shots import Cuts, thumbnail
+from tests.prepare.videos import drawn
+
+
+def cuts(pictures) -> list[int]:
+    found = Cuts()
+    return [k for k, picture in enumerate(pictures) if found.add(picture)]
+
+
+def test_a_cut_is_where_one_scene_follows_another():
+    assert cuts([*drawn(20, seed=0), *drawn(20, seed=1), *drawn(5, seed=0)]) == [20, 40]
+
+
+def test_one_scene_is_one_shot():
+    assert cuts(drawn(60)) == []
+
+
+def test_a_light_switched_on_is_no_cut():
+    dark, bright = (drawn(10)[0] // 3 + shade for shade in (10, 120))
+    assert cuts([dark.astype(np.uint8)] * 10 + [bright.astype(np.uint8)] * 10) == []
+
+
+def test_a_camera_that_pans_fast_does_not_cut():
+    wide = drawn(1, (1600, 64), seed=3)[0]
+    assert cuts([np.ascontiguousarray(wide[:, 24 * k : 24 * k + 96]) for k in range(60)])[1:] == []
+
+
+@pytest.mark.parametrize("size", [(96, 64), (97, 65), (1920, 1080), (16, 16)])
+def test_thumbnails_are_means_of_parts(size):
+    width, height = size
+    flat = np.full((height, width, 3), 77, np.uint8)
+    small = thumbnail(flat)
+    assert small.shape == (12, 16)
+    assert np.allclose(small, 77)
