@@ -49,6 +49,7 @@ def test_the_face_has_its_regions_where_they_belong(face):
 
 def test_vertices_are_those_of_the_rig(face):
     rig = head()
+    assert rig.landmarks is not None
     values = np.random.default_rng(0).uniform(0, 0.4, (3, len(ARKIT))).astype(np.float32)
     values[:, ARKIT.slice("head")] = 0
     upper, lower = face.gap
@@ -113,6 +114,24 @@ def test_leakage_waits_until_the_mouth_may_be_shut(face):
     assert math.isnan(metrics.leakage(face, values, []))
 
 
+def test_a_mouth_shuts_in_time_or_not(face):
+    values = talking(100, period=12.0)
+    phones = [(0.0, 1.0, "a"), (1.0, 2.0, "sil"), (2.0, 3.0, "a"), (3.0, 4.0, "sil")]
+    values[30:50, JAW] = values[80:, JAW] = 0  # 0.2 s after 1 s and after 3 s: shut at frames 30 and 80
+    assert metrics.settled(face, values, phones) == (2, 2)
+    values[75:90, JAW] = 0.4
+    assert metrics.settled(face, values, phones) == (1, 2)
+    assert metrics.settled(face, values, [(0.0, 0.5, "sil"), (0.5, 3.9, "a"), (3.9, 4.0, "sil")]) == (0, 0)
+
+
+def test_pauses_are_heard_where_no_phones_are_known():
+    sound = np.random.default_rng(0).normal(0, 0.1, 4 * 16000).astype(np.float32)
+    sound[16000:24000] *= 1e-4
+    sound[40000:42000] *= 1e-4  # an eighth of a second is no pause
+    assert metrics.pauses(sound) == [(pytest.approx(1.0), pytest.approx(1.52, abs=0.05), "sil")]
+    assert metrics.pauses(np.zeros(0, np.float32)) == []
+
+
 def test_jitter_is_the_acceleration_of_the_gap(face):
     assert metrics.jitter(face, talking(period=6.0)) > 3 * metrics.jitter(face, talking(period=24.0))
     noisy = talking() + np.random.default_rng(0).normal(0, 0.05, (FRAMES, 1)).astype(np.float32)
@@ -141,6 +160,20 @@ def test_a_head_on_the_beat_scores_higher_than_one_beside_it():
     assert on > 0.8
     assert off < 0.4
     assert math.isnan(metrics.beats(still(frames), sound))
+    life = metrics.life(turns["on"], sound)
+    assert life["beats_lead"] > 0.2
+    assert life["beats_lead"] == pytest.approx(on - metrics.chance_beats(turns["on"], sound))
+    assert life["head_most"] == pytest.approx(np.degrees(0.1), rel=1e-3)
+
+
+def test_a_ratio_pairs_its_clips():
+    rng = np.random.default_rng(0)
+    others = rng.uniform(1, 9, 50)
+    mean, low, high = metrics.ratio([*(0.5 * others), 1.0], [*others, float("nan")])
+    assert mean == low == high == pytest.approx(0.5)
+    mean, low, high = metrics.ratio(list(0.5 * others + rng.normal(0, 0.5, 50)), list(others))
+    assert low < mean < high
+    assert all(math.isnan(value) for value in metrics.ratio([], []))
 
 
 def test_diversity_tells_lips_from_the_rest(face):
@@ -149,20 +182,6 @@ def test_diversity_tells_lips_from_the_rest(face):
     assert figures["lips_between"] == pytest.approx(1)
     assert figures["head_between"] == pytest.approx(np.degrees(0.1), rel=1e-3)
     assert figures["upper_between"] == 0
-
-
-def test_style_distance_is_small_within_a_style_and_blind_to_order():
-    rng = np.random.default_rng(0)
-    wide, narrow = talking(period=12.0), talking(period=12.0) * 0.5
-    observed, scale = np.ones(len(ARKIT), bool), np.full(len(ARKIT), 0.1)
-    near = metrics.style_distance(talking(period=14.0), wide, observed, scale)
-    assert near < metrics.style_distance(narrow, wide, observed, scale)
-    assert metrics.style_distance(wide, wide, observed, scale) == 0
-    shuffled = metrics.style_features(rng.permutation(wide))
-    assert np.allclose(shuffled[:, 0], metrics.style_features(wide)[:, 0])
-    masked = observed.copy()
-    masked[JAW] = False
-    assert metrics.style_distance(narrow, wide, masked, scale) == 0
 
 
 def test_an_interval_holds_the_mean_and_shrinks_with_clips():
@@ -174,3 +193,6 @@ def test_an_interval_holds_the_mean_and_shrinks_with_clips():
     _, narrow_low, narrow_high = metrics.interval(list(many))
     assert narrow_high - narrow_low < (high - low) / 2
     assert all(math.isnan(value) for value in metrics.interval([float("nan")]))
+    alone = metrics.interval([0.5])
+    assert alone[0] == 0.5
+    assert math.isnan(alone[1])

@@ -72,6 +72,7 @@ def test_json_holds_every_clip_and_no_nan(judged):
     assert set(held["performers"][0]["clips"]) == {"clip0", "clip1", "clip5", "clip6"}
     assert held["performers"][0]["means"]["aperture"]["mean"] is None
     assert held["units"]["lve"] == "mm"
+    assert held["performers"][2]["overall"]["blink_rate"].keys() == {"mean", "low", "high"}
 
 
 def test_the_plot_is_a_picture(judged, tmp_path):

@@ -1,39 +1,52 @@
 """Judging performers on the validation split of a corpus: figures clip by clip, then seeds, then styles."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artalk.audio import Audio
-from artalk.channels import ARKIT
-from artalk.data.clips import SAMPLE_RATE, Clip, Corpus, Entry
-from artalk.evaluate import metrics
+from artalk.data.clips import FPS, SAMPLE_RATE, Clip, Corpus, Entry
+from artalk.evaluate import metrics, style
 from artalk.evaluate.face import Face
+from artalk.evaluate.metrics import Spread
 from artalk.evaluate.performers import Performer
 from artalk.motion import Motion
 
 MINUTE = 60
 """Seconds of speech in which life is looked for."""
 
+MINUTES = 4
+"""Takes of that length at most."""
+
 SEEDS = 3
 SEED_CLIPS = 8
 """Seeds a clip, and clips, from which diversity is told."""
 
+TAKE = 20
+"""Seconds of clips joined for the dynamics of the upper face: in a sentence of three seconds other sentences of the
+very same face are half as wrong as a dead face, in twenty a quarter."""
+
 
 @dataclass(frozen=True)
 class Judged:
-    """A performer's figures: one dictionary a clip, in the order of `clips`; `overall` figures of several clips."""
+    """A performer's figures: one dictionary a clip, in the order of `clips`; `overall` figures of several clips; FDD
+    of each of the `takes` that clips are joined to."""
 
     name: str
     clips: tuple[str, ...]
     figures: tuple[dict[str, float], ...]
-    overall: dict[str, float]
+    overall: dict[str, Spread]
+    takes: tuple[float, ...] = ()
 
-    def interval(self, name: str) -> tuple[float, float, float]:
+    def interval(self, name: str) -> Spread:
         """Mean over clips and the ends of its 95 % bootstrap interval."""
-        return metrics.interval([row.get(name, float("nan")) for row in self.figures])
+        return metrics.interval(self.each(name))
+
+    def each(self, name: str) -> list[float]:
+        """A figure clip by clip; NaN where a clip has none."""
+        return [row.get(name, float("nan")) for row in self.figures]
 
     def names(self) -> tuple[str, ...]:
         """The figures that any clip has."""
@@ -60,104 +73,150 @@ def judge(
     styled: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judged:
-    """Perform each clip once and measure; then seeds and styles, where the performer knows them.
+    """Perform each clip once and measure; then seeds and styles, where the performer knows them."""
+    judged = measure(performer, corpus, entries, face, styled, progress)
+    overall = judged.overall | life(performer, corpus, entries)
+    if performer.chancy:
+        overall |= diversity(performer, corpus, entries, face)
+    if performer.styled:
+        overall |= style.trials(performer, corpus, face)
+    return replace(judged, overall=overall)
+
+
+def measure(
+    performer: Performer,
+    corpus: Corpus,
+    entries: Sequence[Entry],
+    face: Face,
+    styled: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Judged:
+    """Perform each clip once and measure it.
 
     With `styled` a performer that follows styles is given the longest training clip of the same way of moving, as the
     paper does; without it has to do with its own.
     """
     rows: list[dict[str, float]] = []
+    seen: list[Shown] = []
     for number, entry in enumerate(entries):
         clip = corpus.read(entry)
         sample = example(corpus, entry) if styled and performer.styled else None
-        rows.append(_measured(face, clip, performer.perform(clip.audio, sample)[: len(clip.motion)]))
+        made = performer.perform(clip.audio, sample)[: len(clip.motion)]
+        rows.append(_measured(face, clip, made))
+        seen.append(shown(clip, made))
         if progress:
             progress(number + 1, len(entries))
-    overall = life(performer, corpus, entries)
-    if performer.chancy:
-        overall |= diversity(performer, corpus, entries, face)
-    if performer.styled:
-        overall |= style_trials(performer, corpus)
-    return Judged(performer.name, tuple(entry.id for entry in entries), tuple(rows), overall)
+    return _judged(performer.name, entries, rows, dynamics(face, seen))
 
 
 def truth(corpus: Corpus, entries: Sequence[Entry], face: Face) -> Judged:
-    """The clips' own motion, measured like a performance: what closures, silences, jitter of real faces come to."""
+    """The clips' own motion, measured like a performance: what closures, silences, jitter of real faces come to.
+
+    Its `fdd_takes` is that of other, training clips of the same face: what a perfect stranger to the take comes to. Its
+    `style_right` is the ceiling of the style trials.
+    """
     clips = [corpus.read(entry) for entry in entries]
-    rows = tuple(_measured(face, clip, clip.motion.values) for clip in clips)
-    return Judged("truth", tuple(entry.id for entry in entries), rows, {})
+    rows = [_measured(face, clip, clip.motion.values) for clip in clips]
+    judged = _judged("truth", entries, rows, dynamics(face, _others(corpus, clips)))
+    return replace(judged, overall=judged.overall | style.ceiling(corpus, face))
+
+
+def _judged(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, float]], takes: Sequence[float]) -> Judged:
+    overall = {"fdd_takes": metrics.interval(takes)} if takes else {}
+    return Judged(name, tuple(entry.id for entry in entries), tuple(rows), overall, tuple(takes))
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Motion made for a clip and the true one (frames, 55); what nobody measured is at rest in both."""
+
+    entry: Entry
+    made: NDArray[np.float32]
+    true: NDArray[np.float32]
+
+
+def shown(clip: Clip, made: NDArray[np.float32]) -> Shown:
+    """What can be compared of a motion made for a clip."""
+    true = clip.motion.values[: len(made)]
+    return Shown(clip.entry, np.where(clip.observed, made, 0), np.where(clip.observed, true, 0))
 
 
 def _measured(face: Face, clip: Clip, made: NDArray[np.float32]) -> dict[str, float]:
     figures = metrics.alone(face, made, clip.phones)
     if clip.entry.kind != "real" or not clip.entry.observed:
         return figures
-    # What nobody measured is neither right nor wrong.
-    seen = np.where(clip.observed, clip.motion.values[: len(made)], 0.0).astype(np.float32)
-    return figures | metrics.compared(face, np.where(clip.observed, made, 0.0).astype(np.float32), seen)
+    seen = shown(clip, made)
+    return figures | metrics.compared(face, seen.made, seen.true)
 
 
-def life(performer: Performer, corpus: Corpus, entries: Sequence[Entry]) -> dict[str, float]:
-    """Blinks and head over a minute of clips one after the other: single ones are too short to tell."""
+def dynamics(face: Face, seen: Sequence[Shown]) -> list[float]:
+    """FDD (mm) of takes of at least `TAKE` seconds, joined of clips of one speaker and style.
+
+    Clips of which the upper face was not measured do not count.
+    """
+    by_way: dict[tuple[str, str], list[Shown]] = {}
+    for one in seen:
+        if "brows" in one.entry.observed:
+            by_way.setdefault((one.entry.speaker, one.entry.style), []).append(one)
+    return [metrics.fdd(face, *take) for clips in by_way.values() for take in _takes(clips)]
+
+
+def _takes(clips: Sequence[Shown]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Motion made and true motion of clips one after the other, as soon as they are long enough."""
+    made: list[NDArray[np.float32]] = []
+    true: list[NDArray[np.float32]] = []
+    for clip in clips:
+        made.append(clip.made)
+        true.append(clip.true)
+        if sum(map(len, true)) >= TAKE * FPS:
+            yield np.concatenate(made), np.concatenate(true)
+            made, true = [], []
+
+
+def _others(corpus: Corpus, clips: Sequence[Clip]) -> list[Shown]:
+    """Each clip with the motion of another clip of the same speaker and style, from training."""
+    found: list[Shown] = []
+    for number, clip in enumerate(clips):
+        entry = clip.entry
+        same = corpus.select("train", source=entry.source, speaker=entry.speaker, style=entry.style, kind=entry.kind)
+        if same:
+            other = corpus.read(same[number * 37 % len(same)])
+            true = shown(clip, clip.motion.values).true
+            found.append(Shown(entry, shown(other, other.motion.values).made, true))
+    return found
+
+
+def life(performer: Performer, corpus: Corpus, entries: Sequence[Entry]) -> dict[str, Spread]:
+    """Blinks and head over minutes of clips one after the other: single ones are too short to tell."""
+    rows = [metrics.life(performer.perform(Audio(sound, SAMPLE_RATE)), sound) for sound in minutes(corpus, entries)]
+    return {name: metrics.interval([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def minutes(corpus: Corpus, entries: Sequence[Entry], most: int = MINUTES) -> list[NDArray[np.float32]]:
+    """At most so many takes of a minute of sound, of different clips; one shorter one if there is no minute."""
+    takes: list[NDArray[np.float32]] = []
     sounds: list[NDArray[np.float32]] = []
     for entry in entries:
         sounds.append(corpus.read(entry).audio.samples)
-        if sum(map(len, sounds)) > MINUTE * SAMPLE_RATE:
-            break
-    sound = np.concatenate(sounds)
-    return metrics.life(performer.perform(Audio(sound, SAMPLE_RATE)), sound)
+        if sum(map(len, sounds)) >= MINUTE * SAMPLE_RATE:
+            takes.append(np.concatenate(sounds))
+            sounds = []
+            if len(takes) == most:
+                return takes
+    return takes or ([np.concatenate(sounds)] if sounds else [])
 
 
 def example(corpus: Corpus, entry: Entry) -> Motion | None:
     """The longest training clip with the same way of moving; None where there is none of a second."""
     same = corpus.select("train", source=entry.source, speaker=entry.speaker, style=entry.style)
     longest = max(same, key=lambda e: (e.frames, e.id), default=None)
-    return None if longest is None or longest.frames < 25 else corpus.read(longest).motion
+    return None if longest is None or longest.frames < 25 else style.sample(corpus, [corpus.read(longest)])
 
 
-def diversity(performer: Performer, corpus: Corpus, entries: Sequence[Entry], face: Face) -> dict[str, float]:
-    """How different seeds are, and how alike their lips; means over some clips."""
+def diversity(performer: Performer, corpus: Corpus, entries: Sequence[Entry], face: Face) -> dict[str, Spread]:
+    """How different seeds are, and how alike their lips; over some clips."""
     rows: list[dict[str, float]] = []
     for entry in entries[:: max(1, len(entries) // SEED_CLIPS)][:SEED_CLIPS]:
         audio = corpus.read(entry).audio
         rows.append(metrics.diversity(face, [performer.perform(audio, None, seed) for seed in range(SEEDS)]))
-    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]} if rows else {}
-
-
-def style_trials(performer: Performer, corpus: Corpus, most: int = 60) -> dict[str, float]:
-    """`style_right`: how often motion made in a style is nearer to that style than to any other of the corpus.
-
-    References and sounds are clips of the validation split; a style's own distribution is that of its validation clips
-    but the reference. `style_distance` is the mean distance to the right one, in deviations.
-    """
-    ways: dict[tuple[str, str], list[Entry]] = {}
-    for entry in corpus.select("validation"):
-        if entry.observed and entry.frames >= 25:
-            ways.setdefault((entry.speaker, entry.style), []).append(entry)
-    ways = {way: entries for way, entries in ways.items() if len(entries) >= 2}
-    if len(ways) < 2:
-        return {}
-    scale = _deviations(corpus)
-    looks = {way: _together(corpus, entries[1:6]) for way, entries in ways.items()}
-    trials = [(way, entry) for way, entries in ways.items() for entry in entries[1:6]][:most]
-    right, distances = 0, list[float]()
-    for way, entry in trials:
-        reference = corpus.read(ways[way][0])
-        made = performer.perform(corpus.read(entry).audio, reference.motion)
-        far = {
-            other: metrics.style_distance(made, look, observed & looks[way][1], scale)
-            for other, (look, observed) in looks.items()
-        }
-        right += min(far, key=lambda other: far[other]) == way
-        distances.append(far[way])
-    return {"style_right": right / len(trials), "style_distance": float(np.mean(distances))}
-
-
-def _together(corpus: Corpus, entries: Sequence[Entry]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    clips: list[Clip] = [corpus.read(entry) for entry in entries]
-    observed = np.logical_and.reduce([clip.observed for clip in clips])
-    return np.concatenate([clip.motion.values for clip in clips]), observed
-
-
-def _deviations(corpus: Corpus) -> NDArray[np.float64]:
-    rows = [kind for kind in corpus.statistics.values()]
-    return np.array([max((kind[name][1] for kind in rows if name in kind), default=0.0) for name in ARKIT.names])
+    return {name: metrics.interval([row[name] for row in rows]) for name in rows[0]} if rows else {}

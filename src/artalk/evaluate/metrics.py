@@ -17,6 +17,8 @@ from artalk.evaluate.face import Face
 
 Float = NDArray[np.floating]
 Figures = dict[str, float]
+Spread = tuple[float, float, float]
+"""A figure and the ends of its 95 % interval."""
 
 FPS = 25.0
 
@@ -25,6 +27,12 @@ CLOSED = 0.2
 
 SETTLE = 0.2
 """Seconds after the beginning of a silence in which the mouth may still be closing."""
+
+PAUSE = 0.3
+"""Seconds that a silence lasts at least for the mouth to be expected shut in it."""
+
+QUIET = 20.0
+"""Decibels above -60 dB of the loudest frame below which a recording without phones counts as silent."""
 
 
 def correlation(made: Float, true: Float) -> float:
@@ -104,14 +112,45 @@ def leakage(face: Face, values: Float, phones: Sequence[Phone]) -> float:
     return open_frames / frames if frames else float("nan")
 
 
+def settled(face: Face, values: Float, phones: Sequence[Phone]) -> tuple[int, int]:
+    """Pauses after speech in which the mouth shuts in time, and all of them.
+
+    In time: `SETTLE` after the pause begins, or a frame later, the gap is no wider than what `leakage` calls open.
+    """
+    gap = face.aperture(np.asarray(values, np.float32))
+    limit = 2 * _closed(gap)
+    pauses = [start for start, end, label in phones if label == SILENCE and start > 0 and end - start >= PAUSE]
+    places = [round((start + SETTLE) * FPS) for start in pauses]
+    met = [gap[place : place + 2] for place in places if place < len(gap)]
+    return sum(bool(part.min() <= limit) for part in met), len(met)
+
+
+def pauses(sound: Float) -> list[Phone]:
+    """The pauses of 16 kHz sound of which no phones are known, as phones: where it is `QUIET` for long enough."""
+    frames = -(-len(sound) // 640)
+    calm = np.concatenate([[0], (loudness(sound, frames) < QUIET).astype(int), [0]])
+    edges = np.flatnonzero(np.diff(calm)) / FPS
+    return [(float(a), float(b), SILENCE) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= PAUSE]
+
+
 def _closed(gap: Float) -> float:
     return CLOSED * max(float(np.percentile(gap, 90)), 1.0)
 
 
 def jitter(face: Face, values: Float) -> float:
     """The 99th percentile of the lip gap's acceleration, in mm a frame²: beside real motion's it says smooth or not."""
-    bend = np.diff(face.aperture(np.asarray(values, np.float32)), n=2)
-    return float(np.percentile(np.abs(bend), 99)) if len(bend) else float("nan")
+    return sharpest([bends(face, values)])
+
+
+def bends(face: Face, values: Float) -> NDArray[np.float64]:
+    """(frames - 2,) sizes of the lip gap's second difference, in mm a frame²."""
+    return np.abs(np.diff(face.aperture(np.asarray(values, np.float32)).astype(np.float64), n=2))
+
+
+def sharpest(clips: Sequence[NDArray[np.float64]]) -> float:
+    """The 99th percentile of the `bends` of some clips together; NaN where there are none."""
+    together = np.concatenate(clips)
+    return float(np.percentile(together, 99)) if len(together) else float("nan")
 
 
 def blinks(values: Float) -> list[float]:
@@ -146,6 +185,13 @@ def beats(values: Float, sound: Float, tolerance: float = 0.2) -> float:
     return float(np.exp(-(nearest**2) / (2 * tolerance**2)).mean())
 
 
+def chance_beats(values: Float, sound: Float, shifts: int = 12) -> float:
+    """What `beats` comes to by chance: the mean with the sound turned round by so many parts of its length."""
+    steps = [len(sound) * k // (shifts + 1) for k in range(1, shifts + 1)]
+    found = [score for step in steps if np.isfinite(score := beats(values, np.roll(sound, step)))]
+    return float(np.mean(found)) if found else float("nan")
+
+
 def _smoothed(curve: Float) -> NDArray[np.float64]:
     padded: NDArray[np.float64] = np.pad(curve.astype(np.float64), 2, mode="edge")
     shares = np.array([1, 2, 3, 2, 1], np.float64) / 9
@@ -177,43 +223,45 @@ def diversity(face: Face, takes: Sequence[Float]) -> Figures:
     }
 
 
-def style_features(values: Float) -> NDArray[np.float64]:
-    """(channels, 2, 32) quantiles of every channel and of its speed: what a way of moving looks like over time."""
-    levels = np.linspace(0.5 / 32, 1 - 0.5 / 32, 32)
-    speed = np.abs(np.diff(values, axis=0)) if len(values) > 1 else np.zeros((1, values.shape[1]))
-    levelled = [np.quantile(part, levels, axis=0).T for part in (values, speed)]
-    return np.stack(levelled, axis=1).astype(np.float64)
-
-
-def style_distance(made: Float, wanted: Float, observed: NDArray[np.bool_], scale: Float) -> float:
-    """Wasserstein-1 between the distributions of each observed channel, and of its speed, by its deviation `scale`
-    (channels,), averaged: quantile functions apart, which is the distance in one dimension."""
-    apart = np.abs(style_features(made) - style_features(wanted)).mean(axis=-1)
-    apart = apart / np.maximum(scale, 0.02)[:, None] * np.array([1.0, 3.0])
-    return float(apart[observed].mean())
-
-
 def interval(
     values: Sequence[float],
     level: float = 0.95,
     rounds: int = 1000,
     statistic: Callable[..., Float] = np.mean,
-) -> tuple[float, float, float]:
-    """The mean over clips, and the ends of its bootstrap interval: clips drawn again with replacement, NaN left out."""
+) -> Spread:
+    """The mean over clips, and the ends of its bootstrap interval: clips drawn again with replacement, NaN left out.
+
+    One clip alone has a mean and no interval: its ends are NaN.
+    """
     known = np.array([value for value in values if np.isfinite(value)])
     if not len(known):
         return float("nan"), float("nan"), float("nan")
+    if len(known) == 1:
+        return float(known[0]), float("nan"), float("nan")
     drawn = known[np.random.default_rng(0).integers(len(known), size=(rounds, len(known)))]
     spread = statistic(drawn, axis=1)
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
     return float(statistic(known)), float(low), float(high)
 
 
+def ratio(some: Sequence[float], others: Sequence[float], rounds: int = 1000) -> Spread:
+    """The mean of `some` over that of `others`, clip by clip the same sound, and its 95 % interval over clips."""
+    pairs = np.array([pair for pair in zip(some, others, strict=True) if np.isfinite(pair).all()])
+    if not len(pairs):
+        return float("nan"), float("nan"), float("nan")
+    drawn = pairs[np.random.default_rng(0).integers(len(pairs), size=(rounds, len(pairs)))].mean(axis=1)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    mean = pairs.mean(axis=0)
+    return float(mean[0] / mean[1]), float(low), float(high)
+
+
 def alone(face: Face, made: Float, phones: Sequence[Phone]) -> Figures:
     """Figures of one clip that need no true motion; NaN where there is nothing to measure on."""
     closed, bilabials = closures(face, made, phones)
+    shut, pauses = settled(face, made, phones)
     return {
         "closures": closed / bilabials if bilabials else float("nan"),
+        "settled": shut / pauses if pauses else float("nan"),
         "leakage": leakage(face, made, phones),
         "jitter": jitter(face, made),
     }
@@ -226,8 +274,10 @@ def life(made: Float, sound: Float) -> Figures:
     return {
         "blink_rate": 60 * len(seconds) / max(len(made) / FPS, 1e-9),
         "blink_seconds": float(np.mean(seconds)) if seconds else float("nan"),
-        "beats": beats(made, sound),
+        "beats": (met := beats(made, sound)),
+        "beats_lead": met - chance_beats(made, sound),
         "head_degrees": math.degrees(math.sqrt(float(turn.var(axis=0).sum()))),
+        "head_most": math.degrees(float(np.linalg.norm(turn, axis=1).max(initial=0.0))),
     }
 
 

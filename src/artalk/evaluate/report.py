@@ -11,6 +11,7 @@ import numpy as np
 
 from artalk.errors import BadInput, needs
 from artalk.evaluate.judge import Judged
+from artalk.evaluate.metrics import Spread
 from artalk.formats.atomic import atomic
 
 
@@ -29,15 +30,19 @@ COLUMNS: dict[str, Column] = {
     "lve": Column("LVE", "mm", "low"),
     "mod": Column("MOD", "mm", "low"),
     "fdd": Column("FDD", "mm", "low"),
+    "fdd_takes": Column("FDD of joined clips", "mm", "low"),
     "vertex_error": Column("all vertices", "mm", "low"),
     "closures": Column("closures", "share", "high"),
     "leakage": Column("open in silence", "share", "low"),
+    "settled": Column("shut in pauses", "share", "high"),
     "jitter_ratio": Column("jitter", "x real", "near 1"),
     "jitter": Column("jitter", "mm/frame²", ""),
     "blink_rate": Column("blinks", "a minute", "8 to 30"),
     "blink_seconds": Column("a blink", "s", "0.1 to 0.4"),
     "beats": Column("head on beat", "0..1", "high"),
+    "beats_lead": Column("head on beat, more than by chance", "0..1", "above 0"),
     "head_degrees": Column("head moves", "degrees", ""),
+    "head_most": Column("head, farthest", "degrees", ""),
     "lips_between": Column("lips between seeds", "least r", "high"),
     "head_between": Column("heads between seeds", "degrees", "not 0"),
     "upper_between": Column("upper faces between seeds", "mm", "not 0"),
@@ -63,7 +68,7 @@ def words(judged: Sequence[Judged], where: str) -> str:
     for name in overall:
         lines.append("")
         lines.append(_title(name))
-        lines += [f"  {row.name:<{widest}}  {_spread(row.overall[name])}" for row in judged if name in row.overall]
+        lines += [f"  {row.name:<{widest}}  {_spread(*row.overall[name])}" for row in judged if name in row.overall]
     return "\n".join(lines)
 
 
@@ -80,11 +85,8 @@ def as_json(judged: Sequence[Judged]) -> str:
     rows: list[dict[str, Any]] = [
         {
             "name": row.name,
-            "overall": _plain(row.overall),
-            "means": {
-                name: dict(zip(("mean", "low", "high"), map(_number, row.interval(name)), strict=True))
-                for name in row.names()
-            },
+            "overall": {name: _ends(spread) for name, spread in row.overall.items()},
+            "means": {name: _ends(row.interval(name)) for name in row.names()},
             "clips": {clip: _plain(figures) for clip, figures in zip(row.clips, row.figures, strict=True)},
         }
         for row in judged
@@ -120,10 +122,14 @@ def _title(name: str) -> str:
     return f"{column.words} ({name}), {column.unit}{good}"
 
 
-def _spread(mean: float, low: float | None = None, high: float | None = None) -> str:
+def _spread(mean: float, low: float, high: float) -> str:
     if math.isnan(mean):
         return f"{'-':>8}"
-    return f"{mean:8.3f}" if low is None or high is None else f"{mean:8.3f}  ({low:.3f} to {high:.3f})"
+    return f"{mean:8.3f}" if math.isnan(low) else f"{mean:8.3f}  ({low:.3f} to {high:.3f})"
+
+
+def _ends(spread: Spread) -> dict[str, float | None]:
+    return dict(zip(("mean", "low", "high"), map(_number, spread), strict=True))
 
 
 def _number(value: float) -> float | None:
