@@ -1,6 +1,7 @@
 """Change the sample rate of a sound while it comes in, to the same numbers however it is cut."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,17 @@ def whole_rate(rate: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return whole if fits else None
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a resampler stands: the sound it still needs and its counters."""
+
+    tail: NDArray[np.float32]
+    tail_start: int
+    heard: int
+    made: int
+    finished: bool
 
 
 class Resampler:
@@ -77,6 +89,20 @@ class Resampler:
     def delay(self) -> float:
         """Seconds from an output sample to the newest sound that it needs; at most 0.004."""
         return self._reach / self.rate_in
+
+    @property
+    def place(self) -> Place:
+        """Where this stands; set on another resampler of the same rates, that one goes on from here."""
+        return Place(self._tail, self._tail_start, self._heard, self._made, self._finished)
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self._tail, self._tail_start, self._finished = place.tail, place.tail_start, place.finished
+        self._heard, self._made = place.heard, place.made
+
+    def hush(self) -> None:
+        """Forget the sound that is still needed: it counts as silence."""
+        self._tail = np.zeros_like(self._tail)
 
     def feed(self, samples: ArrayLike) -> NDArray[np.float32]:
         """The output that (n,) more samples make certain; often fewer than n · rate_out / rate_in.

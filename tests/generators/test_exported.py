@@ -107,14 +107,12 @@ def test_a_clip_a_name_and_a_mix_give_styles(model):
     free = model.generate(sound()).values
     styled = model.generate(sound(), Condition(style=clip())).values
     assert not np.array_equal(free, styled)
-    named = model.with_settings(Settings(style="calm"))
-    assert not np.array_equal(named.generate(sound()).values, free)
+    named = model.generate(sound(), Condition(style="calm")).values
+    assert not np.array_equal(named, free)
     half = model.style({"calm": 1.0, "loud": 3.0})
     assert np.allclose(half, 0.25 * np.array(STYLES["calm"]) + 0.75 * np.array(STYLES["loud"]))
-    # A clip of the condition comes before the name of the settings; strength 0 is no style at all.
-    assert np.array_equal(named.generate(sound(), Condition(style=clip())).values, styled)
-    ignored = model.with_settings(Settings(style="calm", style_strength=0.0))
-    assert np.allclose(ignored.generate(sound()).values, free, atol=1e-6)
+    ignored = model.generate(sound(), Condition(style="calm", style_strength=0.0)).values
+    assert np.allclose(ignored, free, atol=1e-6)
 
 
 def test_style_of_a_clip_is_torch_s_and_knows_no_frame_rate_or_length(model):
@@ -158,7 +156,7 @@ def test_wrong_wishes_are_refused(model):
     with pytest.raises(BadInput, match="top_p lies within 0 and 1"):
         model.with_settings(Settings(top_p=1.5))
     with pytest.raises(BadInput, match="style_strength lies within"):
-        Settings(style_strength=-1)
+        Condition(style_strength=-1)
     with pytest.raises(Unsupported, match="cannot honour keyframes; it honours style"):
         model.stream(Condition(keyframes=np.zeros((1, 55), np.float32)))
 
@@ -191,3 +189,21 @@ print(*sys.modules)
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not {"torch", "scipy", "onnx", "transformers"} & set(done.stdout.split())
+
+
+def test_a_change_in_the_midst_keeps_what_was_heard(model):
+    """The same wish again changes nothing; another style changes the motion, and steering may begin and end."""
+    heard, rest = sound(1.6).samples, sound(1.7, seed=5).samples
+    step = (model.window + model.lookahead) * model.hop
+    _, state = model.step(model.begin(Condition(), 3), heard[: len(heard) // step * step])
+    again = model.change(state, Condition(), 3)
+    plain, after = model.step(state, rest[:step])
+    np.testing.assert_array_equal(model.step(again, rest[:step])[0], plain)
+    fresh = model.step(model.begin(Condition(), 3), rest[:step])[0]
+    assert np.abs(fresh - plain).max() > 0
+    style = next(iter(model.styles))
+    steered = model.change(after, Condition(style, style_strength=2.0), 3)
+    frames, steered = model.step(steered, rest[:step])
+    assert np.isfinite(frames).all()
+    back, _ = model.step(model.change(steered, Condition(), 3), rest[:step])
+    assert np.isfinite(back).all()

@@ -386,3 +386,22 @@ def test_real_speech_opens_and_closes_the_mouth() -> None:
     assert np.percentile(jaw, 95) > 0.25
     assert (jaw < 0.03).mean() > 0.1
     assert np.percentile(np.abs(np.diff(jaw, 2)), 99) < 0.35
+
+
+def test_another_seed_in_the_midst_keeps_what_was_heard_of_the_speaker():
+    generator, sound = Visemes(), np.random.default_rng(0).normal(0, 0.1, 640 * 40).astype(np.float32)
+    _, state = generator.step(generator.begin(FREE, 0), sound)
+    changed = generator.change(state, FREE, 9)
+    assert changed.levels is state.levels
+    assert changed.life.seed == 9
+    lips = [ARKIT.index(name) for name in ("jawOpen", "mouthPucker", "mouthPressLeft")]
+    kept, other = generator.step(state, sound)[0], generator.step(changed, sound)[0]
+    np.testing.assert_array_equal(kept[:, lips], other[:, lips])
+    assert np.abs(kept - other).max() > 0.05
+
+
+def test_several_at_once_are_each_as_if_alone():
+    generator, rng = Visemes(), np.random.default_rng(0)
+    jobs = [(generator.begin(FREE, k), rng.normal(0, 0.1, 640 * (2 + k)).astype(np.float32)) for k in range(4)]
+    for (frames, _), job in zip(generator.step_many(jobs), jobs, strict=True):
+        np.testing.assert_array_equal(frames, generator.step(*job)[0])

@@ -5,7 +5,7 @@ import importlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast, final
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from artalk.channels import ARKIT, FLAME
 from artalk.errors import BadFile, BadInput, MissingFile
-from artalk.generators.generator import Condition, Generator
+from artalk.generators.generator import STRONGEST, Condition, Generator, Named
 from artalk.motion import Motion
 
 FloatArray = NDArray[np.float32]
@@ -28,31 +28,23 @@ FORMAT = 1
 LONGEST_CLIP = 500
 """Frames of a style clip looked at at once; a longer one is cut evenly and its parts' styles are averaged."""
 
-Named = str | Mapping[str, float]
-"""A named style, or several with their shares."""
-
 
 @dataclass(frozen=True)
 class Settings:
     """What an animator may turn; None is what the model's makers chose.
 
     `temperature` and `top_p` for all streams or by stream name: 0 always takes the likeliest motion, 1 draws as the
-    model has learned; bits whose likelier side reaches `top_p` are not left to chance. `style` is used where the
-    condition brings no clip. `style_strength` 0 ignores the style, 1 follows it, above 1 exaggerates it;
-    `sound_guidance` above 1 exaggerates what the sound asks for. Either costs a branch more in each step.
+    model has learned; bits whose likelier side reaches `top_p` are not left to chance. `sound_guidance` above 1
+    exaggerates what the sound asks for, and costs a branch more in each step, as a style strength other than 1 does.
     """
 
     temperature: float | Mapping[str, float] | None = None
     top_p: float | Mapping[str, float] | None = None
-    style: Named | None = None
-    style_strength: float = 1.0
     sound_guidance: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, most in (("style_strength", 10.0), ("sound_guidance", 10.0)):
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise BadInput(f"{name} lies within 0 and {most:g}, got {value}")
+        if not 0 <= self.sound_guidance <= STRONGEST:
+            raise BadInput(f"sound_guidance lies within 0 and {STRONGEST:g}, got {self.sound_guidance}")
 
 
 def branches(style_guidance: float, sound_guidance: float) -> list[tuple[bool, bool, float]]:
@@ -95,10 +87,11 @@ class Exported(Generator):
         self.name = name
         self.settings = settings
         self.threads = threads
-        self._session = _session(model, name, threads)
+        self._session = open_session(model, name, threads)
         metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         self.facts = _facts(metadata, name)
         """What the file says about its step: streams, state, noise, styles."""
+        self.styles = tuple(self.facts["styles"])
         self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
         """The model's card: sources, licences, figures, limits."""
         self._style_model = base64.b64decode(metadata.get("artalk.style_encoder", ""))
@@ -126,16 +119,11 @@ class Exported(Generator):
         twin._top_p = twin._by_stream("top_p", settings.top_p, 1.0)
         return twin
 
-    @property
-    def styles(self) -> tuple[str, ...]:
-        """The names of the styles that came with the model."""
-        return tuple(self.facts["styles"])
-
     def begin(self, condition: Condition, seed: int) -> Progress:
-        """The state before the first window; the style is that of the condition's clip, else the settings'."""
-        style = self.style(condition.style if condition.style is not None else self.settings.style)
+        """The state before the first window."""
+        style = self.style(condition.style)
         null = np.asarray(self.facts["null_style"], np.float32)
-        strength = 1.0 if style is None else self.settings.style_strength
+        strength = 1.0 if style is None else condition.style_strength
         table = branches(strength, self.settings.sound_guidance)
         rows = [null if style is None or not follows else style for follows, _, _ in table]
         count = len(table)
@@ -157,6 +145,20 @@ class Exported(Generator):
             frames, state = self._one(state, samples[k * window : k * window + need])
             made.append(frames)
         return np.concatenate(made), state
+
+    def change(self, state: Progress, condition: Condition, seed: int) -> Progress:
+        """What was heard and done so far stays; style, steering and chance are new.
+
+        Where the steering takes another number of branches, each goes on from the first one's memory.
+        """
+        fresh = self.begin(condition, seed)
+        count = fresh.style.shape[1]
+        arrays = dict(state.arrays)
+        for name, spec in self.facts["state"].items():
+            if "branches" in spec["shape"] and state.style.shape[1] != count:
+                axis = spec["shape"].index("branches")
+                arrays[name] = np.repeat(arrays[name].take([0], axis), count, axis)
+        return replace(fresh, window=state.window, arrays=arrays)
 
     def style(self, wish: Motion | Named | None) -> FloatArray | None:
         """The style vector (size,) of a clip of at least a second, of a named style or of a mix of them."""
@@ -202,7 +204,7 @@ class Exported(Generator):
         least = self.facts["least_clip"]
         if len(frames) < least:
             raise BadInput(f"a style clip has at least {least} frames at {self.fps} fps, got {len(frames)}")
-        session = _session(self._style_model, self.name, self.threads)
+        session = open_session(self._style_model, self.name, self.threads)
         parts = np.array_split(frames, -(-len(frames) // LONGEST_CLIP))
         vectors = [cast(FloatArray, session.run(["style"], {"clip": part[None]})[0])[0] for part in parts]
         mean = np.mean(vectors, axis=0)
@@ -222,7 +224,8 @@ class Exported(Generator):
         return np.array([values], np.float32)
 
 
-def _session(model: bytes, name: str, threads: int) -> Any:
+def open_session(model: bytes | str, name: str, threads: int) -> Any:
+    """onnxruntime's session for a model, given as bytes or as a path."""
     onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

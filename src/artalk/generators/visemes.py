@@ -1,6 +1,6 @@
 """Speech to motion by rules: no weights, no words, 80 ms of delay. docs/visemes.md says where the figures come from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, final
 
@@ -137,6 +137,10 @@ class Visemes(Generator):
             mouth=np.zeros(len(self.channels)),
             life=Life(seed, self.settings.blink_rate),
         )
+
+    def change(self, state: Heard, condition: Condition, seed: int) -> Heard:
+        """What was heard of the speaker stays; the life beside it is another."""
+        return replace(state, life=Life(seed, self.settings.blink_rate))
 
     def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:
         """Make a frame for each whole frame of `samples` but the last; see `Generator.step`."""

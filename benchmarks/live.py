@@ -1,0 +1,340 @@
+"""The server under load: latency over a real socket, how many sessions it carries, and a soak.
+
+    python benchmarks/live.py latency  [--turns 10]
+    python benchmarks/live.py sessions [--counts 1,10,20,35,50] [--seconds 20]
+    python benchmarks/live.py soak     [--minutes 30] [--healthy 6]
+
+The server is a process of its own (`artalk serve`) on this machine; so is each command's load, which feeds sound in
+blocks of 20 ms at the pace at which it is spoken. Times are wall-clock: they mean something on an idle machine only.
+
+- latency: from the moment of a frame in the sound to the frame's arrival at the client; and from a turn's first block
+  after silence to the first frame of that turn.
+- lateness: the same, less the algorithmic latency that the server states.
+- soak: healthy sessions are compared with their offline runs, bit by bit, while others crash, stall, interrupt and send
+  garbage; memory and descriptors of the server are sampled.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+import artalk
+from artalk.audio import Audio
+from artalk.stream.protocol import (
+    Finish,
+    Finished,
+    Flush,
+    Frames,
+    Hello,
+    Interrupt,
+    Message,
+    Pace,
+    Placed,
+    Sound,
+    Welcome,
+    decode,
+    encode,
+)
+
+RATE = 16000
+BLOCK = RATE // 50
+FPS = 25
+
+
+@contextlib.contextmanager
+def server(*options: str) -> Iterator[tuple[str, psutil.Process]]:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "artalk.cli", "serve", "--port", str(port), "--log-json", *options]
+    with open("out/live-server.log", "w") as log:
+        process = subprocess.Popen(command, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/ready"):
+                break
+            time.sleep(0.1)
+        yield f"ws://127.0.0.1:{port}/v1/live", psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def voice() -> np.ndarray:
+    path = Path(__file__).parents[1] / "examples" / "hello.flac"
+    return artalk.listen(path).resampled(RATE).samples
+
+
+@contextlib.asynccontextmanager
+async def session(url: str, pace: Pace = "live", seed: int = 0) -> AsyncIterator[tuple[ClientConnection, Welcome]]:
+    async with connect(url, max_size=None, compression=None) as live:
+        await live.send(encode(Hello(sample_rate=RATE, pace=pace, seed=seed)))
+        welcome = await _next(live)
+        assert isinstance(welcome, Welcome), welcome
+        yield live, welcome
+
+
+@dataclass
+class Heard:
+    """What one client saw: seconds from a frame's moment to its arrival, and to the first frame of each turn."""
+
+    latency: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    algorithmic: float = 0.0
+
+
+async def speaker(url: str, samples: np.ndarray, turns: int, offset: float, pause: float = 1.0) -> Heard:
+    """A microphone that is on for the sound and off for the pause, again and again."""
+    heard = Heard()
+    await asyncio.sleep(offset)
+    async with session(url) as (live, welcome):
+        heard.algorithmic = welcome.latency
+        clock = Clock()
+        reading = asyncio.create_task(_listen(live, clock, heard))
+        for turn in range(turns):
+            await asyncio.sleep(pause)
+            cut = np.roll(samples, -turn * RATE)[: 4 * RATE]
+            await _speak(live, cut, clock)
+            await live.send(encode(Flush()))
+        await asyncio.sleep(0.5)
+        reading.cancel()
+    return heard
+
+
+@dataclass
+class Clock:
+    """When the sound of the running turn began, by our own clock, and where the server placed it."""
+
+    began: float = 0.0
+    sent: int = 0
+    turn_sample: int = 0
+    placed: Placed | None = None
+    waiting: bool = False
+
+
+async def _speak(live: ClientConnection, samples: np.ndarray, clock: Clock) -> None:
+    clock.began, clock.turn_sample, clock.placed, clock.waiting = time.perf_counter(), clock.sent, None, True
+    for start in range(0, len(samples) - BLOCK + 1, BLOCK):
+        # A block is there when its last sample has been spoken.
+        due = clock.began + (start + BLOCK) / RATE
+        await asyncio.sleep(max(due - time.perf_counter(), 0))
+        await live.send(encode(Sound(samples[start : start + BLOCK].tobytes())))
+        clock.sent += BLOCK
+
+
+async def _listen(live: ClientConnection, clock: Clock, heard: Heard) -> None:
+    async for data in live:
+        now, message = time.perf_counter(), decode(data if isinstance(data, bytes) else b"")
+        if isinstance(message, Placed):
+            clock.placed = message
+        elif isinstance(message, Frames) and clock.placed is not None:
+            placed = clock.placed
+            start = placed.time - (placed.sample - clock.turn_sample) / RATE
+            count = len(message.values) // 55
+            for frame in range(message.first, message.first + count):
+                moment = frame / FPS - start  # seconds into the turn's sound
+                if 0 <= moment < (clock.sent - clock.turn_sample) / RATE:
+                    heard.latency.append(now - clock.began - moment)
+                    if clock.waiting:
+                        heard.first.append(now - clock.began)
+                        clock.waiting = False
+
+
+def row(name: str, seconds: list[float]) -> str:
+    if not seconds:
+        return f"| {name} | no frames |"
+    figures = [1000 * float(np.percentile(seconds, p)) for p in (50, 95, 99, 100)]
+    return f"| {name} | " + " | ".join(f"{figure:.0f}" for figure in figures) + f" | {len(seconds)} |"
+
+
+def latency(options: argparse.Namespace) -> None:
+    with server() as (url, _):
+        heard = asyncio.run(speaker(url, voice(), options.turns, 0.0))
+    print(f"algorithmic latency {1000 * heard.algorithmic:.0f} ms\n")
+    print("| ms | median | p95 | p99 | worst | frames |\n|---|---|---|---|---|---|")
+    print(row("sound to frame", heard.latency))
+    print(row("first frame of a turn", heard.first))
+
+
+def sessions(options: argparse.Namespace) -> None:
+    print("| sessions | late ms, median | p95 | p99 | worst | frames | server's CPU, ms a session and second |")
+    print("|---|---|---|---|---|---|---|")
+    turns = max(round(options.seconds / 5), 1)
+    for count in map(int, options.counts.split(",")):
+        with server() as (url, process):
+
+            async def all_of_them(url: str = url, count: int = count) -> list[Heard]:
+                return list(await asyncio.gather(*(speaker(url, voice(), turns, k / count) for k in range(count))))
+
+            before, began = sum(process.cpu_times()[:2]), time.monotonic()
+            heard = asyncio.run(all_of_them())
+            spent = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began) / count
+            late = [value - one.algorithmic for one in heard for value in one.latency]
+            print(f"{row(str(count), late)} {1000 * spent:.1f} |", flush=True)
+
+
+# ── soak ──
+
+
+class Soak:
+    """Sessions of all kinds until the time is up."""
+
+    def __init__(self, url: str, until: float) -> None:
+        self.url, self.until = url, until
+        self.sound = voice()
+        self.equal = self.wrong = self.lost = 0
+        self.others: dict[str, int] = {}
+
+    @property
+    def going(self) -> bool:
+        return time.monotonic() < self.until
+
+    async def healthy(self, number: int) -> None:
+        """A random stretch of speech, each time compared with its offline run."""
+        rng, generator = random.Random(number), artalk.generator(artalk.api.LIVE)
+        for turn in itertools.count():
+            if not self.going:
+                return
+            first = rng.randrange(len(self.sound) // 2)
+            cut = self.sound[first : first + rng.randrange(RATE, 4 * RATE)]
+            rows = await self._free(cut, turn)
+            whole = await asyncio.to_thread(generator.generate, Audio(cut, RATE), seed=turn)
+            good = rows is not None and np.array_equal(rows, whole.values)
+            self.equal, self.wrong = self.equal + good, self.wrong + (rows is not None and not good)
+            self.lost += rows is None
+
+    async def _free(self, cut: np.ndarray, seed: int) -> np.ndarray | None:
+        rows: list[np.ndarray] = []
+        with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
+            async with session(self.url, "free", seed) as (live, _):
+                for start in range(0, len(cut), BLOCK):
+                    await live.send(encode(Sound(cut[start : start + BLOCK].tobytes())))
+                    await asyncio.sleep(0.4 * BLOCK / RATE)
+                await live.send(encode(Finish()))
+                while not isinstance(message := await _next(live), Finished):
+                    if isinstance(message, Frames):
+                        rows.append(message.values.reshape(-1, 55))
+                return np.concatenate(rows)
+        return None
+
+    async def rude(self, kind: str, number: int) -> None:
+        """A client that crashes, stalls, interrupts or sends garbage."""
+        rng = random.Random(f"{kind}{number}")
+        while self.going:
+            with contextlib.suppress(ConnectionClosed, OSError, TimeoutError, AssertionError):
+                async with session(self.url, "burst" if kind == "interrupts" else "live") as (live, _):
+                    self.others[kind] = self.others.get(kind, 0) + 1
+                    await getattr(self, f"_{kind}")(live, rng)
+            await asyncio.sleep(0.2)
+
+    async def _crashes(self, live: ClientConnection, rng: random.Random) -> None:
+        for _ in range(rng.randrange(50)):
+            await live.send(encode(Sound(self.sound[:BLOCK].tobytes())))
+            await asyncio.sleep(0.02)
+        live.transport.abort()
+
+    async def _stalls(self, live: ClientConnection, rng: random.Random) -> None:
+        live.transport.pause_reading()
+        for _ in range(rng.randrange(100, 400)):
+            await live.send(encode(Sound(self.sound[:BLOCK].tobytes())))
+            await asyncio.sleep(0.02)
+
+    async def _interrupts(self, live: ClientConnection, rng: random.Random) -> None:
+        for _ in range(5):
+            await live.send(encode(Sound(self.sound[: 4 * RATE].tobytes())))
+            await asyncio.sleep(rng.random())
+            await live.send(encode(Interrupt()))
+
+    async def _garbage(self, live: ClientConnection, rng: random.Random) -> None:
+        for _ in range(20):
+            good = encode(Sound(self.sound[:BLOCK].tobytes()))
+            bad = bytes(rng.randrange(256) for _ in range(rng.randrange(40)))
+            await live.send(rng.choice([good, good, bad, encode(Flush())]))
+            await asyncio.sleep(0.02)
+
+
+async def _next(live: ClientConnection) -> Message:
+    data = await asyncio.wait_for(live.recv(), 60)
+    return decode(data if isinstance(data, bytes) else b"")
+
+
+@dataclass
+class Sample:
+    minutes: float
+    megabytes: float
+    descriptors: int
+    threads: int
+
+
+async def watch(process: psutil.Process, soak: Soak, samples: list[Sample], every: float) -> None:
+    began = time.monotonic()
+    while soak.going:
+        facts = process.memory_info().rss / 1e6, process.num_fds(), process.num_threads()
+        samples.append(Sample((time.monotonic() - began) / 60, *facts))
+        await asyncio.sleep(every)
+
+
+def soak(options: argparse.Namespace) -> None:
+    samples: list[Sample] = []
+    with server() as (url, process):
+        work = Soak(url, time.monotonic() + 60 * options.minutes)
+
+        async def everything() -> None:
+            kinds = itertools.product(("crashes", "stalls", "interrupts", "garbage"), range(2))
+            await asyncio.gather(
+                *(work.healthy(number) for number in range(options.healthy)),
+                *(work.rude(kind, number) for kind, number in kinds),
+                watch(process, work, samples, max(options.minutes * 60 / 40, 1)),
+            )
+
+        asyncio.run(everything())
+        time.sleep(2)
+        left = process.num_fds()
+    print("| minutes | MB | descriptors | threads |\n|---|---|---|---|")
+    for sample in samples[:: max(len(samples) // 10, 1)]:
+        print(f"| {sample.minutes:.1f} | {sample.megabytes:.1f} | {sample.descriptors} | {sample.threads} |")
+    settled = samples[len(samples) // 5 :]
+    growth = settled[-1].megabytes / settled[0].megabytes - 1
+    errors = Path("out/live-server.log").read_text().count('"level": "error"')
+    print(f"\nmemory after warm-up: {100 * growth:+.1f} %; descriptors at the end, sessions gone: {left}")
+    print(f"healthy runs equal to offline: {work.equal}, wrong: {work.wrong}, broken off: {work.lost}")
+    print(f"others: {work.others}; errors in the server's log: {errors}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(required=True)
+    one = kinds.add_parser("latency")
+    one.add_argument("--turns", type=int, default=10)
+    one.set_defaults(work=latency)
+    many = kinds.add_parser("sessions")
+    many.add_argument("--counts", default="1,10,20,35,50")
+    many.add_argument("--seconds", type=float, default=20)
+    many.set_defaults(work=sessions)
+    long = kinds.add_parser("soak")
+    long.add_argument("--minutes", type=float, default=30)
+    long.add_argument("--healthy", type=int, default=6)
+    long.set_defaults(work=soak)
+    options = parser.parse_args()
+    Path("out").mkdir(exist_ok=True)
+    options.work(options)
+
+
+if __name__ == "__main__":
+    main()

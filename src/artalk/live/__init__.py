@@ -1,0 +1,1 @@
+"""Out to other tools while somebody speaks: Live Link Face, VMC and iFacialMocap over UDP."""

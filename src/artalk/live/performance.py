@@ -1,0 +1,102 @@
+"""A performance for other tools: sound in, frames out at an even pace, to several places at once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.channels import ARKIT
+from artalk.errors import Unsupported
+from artalk.generators.generator import Generator
+from artalk.live.output import Output
+from artalk.live.source import Source
+from artalk.motion import Motion
+from artalk.stream.playout import Playout
+from artalk.stream.protocol import Interrupted
+from artalk.stream.session import Session, Style
+
+FloatArray = NDArray[np.float32]
+
+MARGIN = 0.03
+"""Seconds that a frame may take to be made: it is shown by so much later than it could be at best."""
+
+TAIL = 0.6
+"""Seconds that a face goes on after a file has ended."""
+
+
+@dataclass
+class Tick:
+    """What is known at one frame that went out: for a line on a terminal."""
+
+    frame: int
+    seconds: float
+    jaw: float
+    late: int
+    """Frames so far that were not there in time."""
+
+
+class Performance:
+    """Runs one session and sends its poses on."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        source: Source,
+        outputs: Sequence[Output],
+        fps: Fraction = Fraction(60),
+        seed: int = 0,
+        style: Style = None,
+        gains: Mapping[str, float] | None = None,
+    ) -> None:
+        if generator.channels != ARKIT:
+            raise Unsupported(f"live outputs carry ARKit motion, {generator.name!r} makes {generator.channels.name}")
+        self.session = Session(generator, source.sample_rate, "live", seed, style, gains)
+        self.source, self.outputs, self.fps = source, list(outputs), fps
+        self.playout = Playout(float(generator.fps))
+        self.frame = 0
+        self._ending: float | None = None
+        # A pose between two frames needs the second one, too.
+        self.delay = self.session.latency + 1 / float(generator.fps) + MARGIN
+
+    def step(self, clock: float) -> bool:
+        """All that is due when `clock` seconds have passed since the beginning; whether to go on."""
+        block = self.source.read()
+        if len(block):
+            self.session.feed(block)
+        if self.source.ended and self._ending is None:
+            self.session.flush()
+            self._ending = clock
+        for event in self.session.run(clock):
+            if isinstance(event, Motion):
+                self.playout.add(event)
+            elif isinstance(event, Interrupted):
+                self.playout.forget(event.frame)
+        pose = self.playout.at(self.session.now - self.delay)
+        self._send(np.zeros(len(ARKIT), np.float32) if pose is None else pose)
+        return self._ending is None or clock < self._ending + self.delay + TAIL
+
+    def run(self, tick: Callable[[Tick], None] | None = None) -> None:
+        """Perform until the sound ends or the user stops it; the face then comes to rest."""
+        began = time.monotonic()
+        try:
+            while self.step(time.monotonic() - began):
+                if tick is not None:
+                    tick(Tick(self.frame, time.monotonic() - began, self._jaw, self.playout.held))
+                # Each frame has its own time, so that a slow one does not shift those after it.
+                time.sleep(max(0.0, began + float(self.frame / self.fps) - time.monotonic()))
+                behind = int((time.monotonic() - began) * self.fps) - self.frame
+                self.frame += max(behind, 0)
+        finally:
+            self._send(np.zeros(len(ARKIT), np.float32))
+            for output in self.outputs:
+                output.close()
+            self.source.close()
+
+    def _send(self, pose: FloatArray) -> None:
+        self._jaw = float(pose[ARKIT.index("jawOpen")])
+        for output in self.outputs:
+            output.send(pose, self.frame, self.fps)
+        self.frame += 1

@@ -1,0 +1,106 @@
+"""Where live sound comes from: a microphone, or a file at the pace at which it is heard."""
+
+import queue
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.audio import Audio
+from artalk.errors import BadInput, NeedsExtra, needs
+
+FloatArray = NDArray[np.float32]
+
+BLOCK = 0.02
+"""Seconds of sound that come at a time."""
+
+
+class Source(Protocol):
+    """Sound as time goes by."""
+
+    sample_rate: int
+
+    def read(self) -> FloatArray:
+        """The samples (n,) that came since the last call; does not wait."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more will come."""
+        ...
+
+    def close(self) -> None:
+        """Let the device go."""
+        ...
+
+
+class File:
+    """A sound that is heard from the first `read` on, as fast as time goes; with `loop` again and again."""
+
+    def __init__(self, audio: Audio, loop: bool = False) -> None:
+        self.sample_rate = audio.sample_rate
+        self._samples, self._loop = audio.samples, loop
+        self._began: float | None = None
+        self._at = 0
+
+    def read(self) -> FloatArray:
+        """See `Source`."""
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        until = int((now - self._began) * self.sample_rate)
+        first, self._at = self._at, until if self._loop else min(until, len(self._samples))
+        if not len(self._samples):
+            return self._samples
+        if self._loop:
+            return self._samples[np.arange(first, until) % len(self._samples)]
+        return self._samples[first : self._at]
+
+    @property
+    def ended(self) -> bool:
+        """See `Source`."""
+        return not self._loop and self._at >= len(self._samples)
+
+    def close(self) -> None:
+        """See `Source`."""
+
+
+class Microphone:
+    """An input device of this machine, mono."""
+
+    def __init__(self, device: str | None = None) -> None:
+        try:
+            sounddevice: Any = needs("sounddevice", "live", "a microphone")
+        except OSError as error:
+            raise NeedsExtra(f"a microphone needs PortAudio, a system package (libportaudio2): {error}") from error
+        self._blocks: queue.SimpleQueue[FloatArray] = queue.SimpleQueue()
+        wish = int(device) if device is not None and device.isdigit() else device
+        try:
+            facts = sounddevice.query_devices(wish, "input")
+            self.sample_rate = int(facts["default_samplerate"])
+            size = round(BLOCK * self.sample_rate)
+            self._stream = sounddevice.InputStream(
+                self.sample_rate, size, wish, 1, "float32", "low", callback=self._came
+            )
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise BadInput(f"no microphone can be opened ({device or 'the default one'}): {error}") from error
+
+    def _came(self, block: Any, frames: int, moment: Any, status: Any) -> None:
+        self._blocks.put(np.array(block[:, 0], np.float32))
+
+    def read(self) -> FloatArray:
+        """See `Source`."""
+        blocks = [np.zeros(0, np.float32)]
+        while not self._blocks.empty():
+            blocks.append(self._blocks.get_nowait())
+        return np.nan_to_num(np.concatenate(blocks))
+
+    @property
+    def ended(self) -> bool:
+        """See `Source`."""
+        return not self._stream.active
+
+    def close(self) -> None:
+        """See `Source`."""
+        self._stream.close()

@@ -1,0 +1,357 @@
+"""The server as an ASGI application, and as a process."""
+
+import asyncio
+import json
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from artalk import __version__, api, edit
+from artalk.errors import ArtalkError, BadInput
+from artalk.generators.generator import Generator as Model
+from artalk.serve import logs, openapi
+from artalk.serve.connection import Connection
+from artalk.serve.engine import Engine
+from artalk.serve.guard import HEADERS, Guard
+from artalk.serve.metrics import Metrics
+from artalk.serve.settings import Settings
+from artalk.serve.work import MEDIA_TYPES, Busy, Order, OutOfTime, Result, Workshop
+from artalk.stream import protocol
+
+log = logging.getLogger(__name__)
+
+PAGE = Path(__file__).with_name("page")
+
+NO_PAGE = (
+    "artalk is serving, but this copy has no studio page: build it with Node 20 and scripts/build_page, or install a "
+    "released wheel, which has it. The live socket is at /v1/live, the HTTP interface is described at /openapi.json.\n"
+)
+
+
+class Refusal(Exception):
+    """An answer that is not what was asked for."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class Server:
+    """What the application's routes share."""
+
+    def __init__(self, settings: Settings, models: Mapping[str, Model] | None = None, page: Path = PAGE) -> None:
+        self.settings = settings
+        self.models = dict(models or {settings.model: api.generator(settings.model)})
+        self.metrics = Metrics()
+        self.engine = Engine(self.metrics)
+        self.workshop = Workshop(settings.limits, self.models, self.metrics)
+        self.ready = False
+        self._secret = settings.secret.encode() or secrets.token_bytes(32)
+        self._connections: set[Connection] = set()
+        self.app = Starlette(
+            routes=self._routes(page),
+            middleware=[Middleware(Guard, settings=settings), Middleware(_Headers)],
+            exception_handlers={
+                Refusal: _refuse,
+                HTTPException: _refuse_http,
+                ArtalkError: _refuse_input,
+                ClientDisconnect: _gone,
+                Exception: _broken,
+            },
+            lifespan=self._lifespan,
+        )
+
+    async def drain(self) -> None:
+        """Take no more sessions; those that stand speak their turn out, get their state, and go."""
+        self.ready = False
+        for connection in list(self._connections):
+            connection.drain()
+        deadline = asyncio.get_running_loop().time() + self.settings.drain_seconds + 1
+        while self._connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+    # ── routes ──
+
+    def _routes(self, page: Path) -> list[BaseRoute]:
+        routes: list[BaseRoute] = [
+            WebSocketRoute("/v1/live", self._live),
+            Route("/v1/animate", self._animate, methods=["POST"]),
+            Route("/v1/results/{name}", self._result),
+            Route("/v1/info", self._info),
+            Route("/openapi.json", self._openapi),
+            Route("/health", self._health),
+            Route("/ready", self._ready),
+            Route("/metrics", self._metrics),
+        ]
+        if (page / "index.html").is_file():
+            return [*routes, Mount("/", StaticFiles(directory=page, html=True))]
+        return [*routes, Route("/", _no_page)]
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+        for model in self.models.values():
+            await self.engine.warm_up(model)
+        self.engine.start()
+        self.ready = True
+        log.info("ready", extra={"models": ", ".join(self.models)})
+        yield
+        await self.drain()
+        await self.engine.stop()
+        self.workshop.close()
+
+    async def _live(self, websocket: WebSocket) -> None:
+        if not self.ready:
+            await websocket.close(1012, "the server stops")
+            return
+        connection = Connection(websocket, self.settings, self.engine, self.models, self._secret)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def _animate(self, request: Request) -> Response:
+        if not self.ready:
+            raise Refusal(503, "stopping", "the server stops")
+        order = _order(request)
+        order.check(self.settings.limits)
+        sound = await _body(request, self.settings.limits.upload_bytes)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(self._events(sound, order), media_type="text/event-stream")
+        return _file(await self.workshop.make(sound, order))
+
+    async def _events(self, sound: bytes, order: Order) -> AsyncGenerator[str]:
+        """Progress, then the result or what was wrong."""
+        news: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+        def progress(done: int, total: int) -> None:
+            news.put_nowait(("progress", {"done": done, "total": total}))
+
+        async def work() -> None:
+            try:
+                result = await self.workshop.make(sound, order, progress)
+                url = f"/v1/results/{self.workshop.keep(result)}"
+                facts = {"url": url, "bytes": len(result.data), "frames": result.frames, "seconds": result.seconds}
+                news.put_nowait(("result", facts))
+            except ArtalkError as error:
+                news.put_nowait(("error", {"code": _code(error)[1], "message": str(error)}))
+            except Exception:
+                log.exception("a file failed")
+                news.put_nowait(("error", {"code": "failed", "message": "this failed; the server's log says why"}))
+
+        task = asyncio.create_task(work())
+        try:
+            while True:
+                name, facts = await news.get()
+                yield f"event: {name}\ndata: {json.dumps(facts)}\n\n"
+                if name != "progress":
+                    return
+        finally:
+            task.cancel()
+
+    async def _result(self, request: Request) -> Response:
+        result = self.workshop.kept(request.path_params["name"])
+        if result is None:
+            raise Refusal(404, "no_result", "there is no result of that name any more")
+        return _file(result)
+
+    async def _info(self, request: Request) -> Response:
+        limits = self.settings.limits
+        return JSONResponse(
+            {
+                "version": __version__,
+                "protocol": protocol.VERSION,
+                "models": list(self.models),
+                "formats": [suffix[1:] for suffix in MEDIA_TYPES],
+                "gains": list(edit.PARTS),
+                "limits": {item.name: getattr(limits, item.name) for item in fields(limits)},
+            }
+        )
+
+    async def _openapi(self, request: Request) -> Response:
+        return JSONResponse(openapi.document(list(self.models), self.settings.limits))
+
+    async def _health(self, request: Request) -> Response:
+        if not self.engine.running:
+            raise Refusal(503, "dead", "the engine has stopped")
+        return JSONResponse({"status": "alive"})
+
+    async def _ready(self, request: Request) -> Response:
+        if not self.ready:
+            raise Refusal(503, "stopping", "no new sessions are taken")
+        return JSONResponse({"status": "ready"})
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.metrics.exposition(), media_type=self.metrics.content_type)
+
+
+class _Headers:
+    """Puts the security headers on every answer."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *extra]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+async def _no_page(request: Request) -> Response:
+    return PlainTextResponse(NO_PAGE)
+
+
+def _order(request: Request) -> Order:
+    hints = get_type_hints(Order)
+    values: dict[str, Any] = {}
+    for name, text in request.query_params.multi_items():
+        if name not in hints or name in values:
+            raise BadInput(f"parameters are {', '.join(hints)}, each once, got {name[:40]!r}")
+        try:
+            values[name] = hints[name](text)
+        except ValueError:
+            raise BadInput(f"{name} is a whole number, got {text[:40]!r}") from None
+    return Order(**values)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise Refusal(413, "too_large", f"a body has at most {most} bytes")
+    return bytes(body)
+
+
+def _file(result: Result) -> Response:
+    name = f'attachment; filename="performance{result.suffix}"'
+    return Response(result.data, media_type=result.media_type, headers={"content-disposition": name})
+
+
+def _code(error: Exception) -> tuple[int, str]:
+    if isinstance(error, Busy):
+        return 429, "busy"
+    return (503, "out_of_time") if isinstance(error, OutOfTime) else (400, "bad_input")
+
+
+def _answer(status: int, code: str, message: str) -> Response:
+    headers = {"retry-after": "5"} if status in (429, 503) else None
+    return JSONResponse({"code": code, "message": message}, status, headers)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return _answer(error.status, error.code, str(error))
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = _answer(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _refuse_input(request: Request, error: Exception) -> Response:
+    return _answer(*_code(error), str(error))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Our own mistake; the log has it."""
+    return _answer(500, "failed", "this failed; the server's log says why")
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client left in the midst of its upload: nobody reads this."""
+    return Response(status_code=400)
+
+
+class _Process(uvicorn.Server):
+    """uvicorn, but live sessions are told before their sockets are closed."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._artalk = server
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """See uvicorn."""
+        await self._artalk.drain()
+        await super().shutdown(sockets)
+
+
+def process(server: Server) -> uvicorn.Server:
+    """The server as a process that `run()` starts; SIGTERM and Ctrl-C end it gracefully."""
+    settings = server.settings
+    config = uvicorn.Config(
+        server.app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.limits.message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    return _Process(config, server)
+
+
+@contextmanager
+def serving(settings: Settings | None = None) -> Generator[str]:
+    """A server in a thread of this process, at a free port of this machine unless told otherwise; its ws:// address."""
+    found = settings or Settings(port=0, drain_seconds=0.5)
+    listening = _listen(found)
+    work = process(Server(found))
+    thread = threading.Thread(target=work.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        while not work.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"ws://{found.host}:{listening.getsockname()[1]}"
+    finally:
+        work.should_exit = True
+        thread.join()
+        listening.close()
+
+
+def run(settings: Settings, as_json: bool = False) -> None:
+    """Serve until the process is told to stop. Raises `BadInput` where the address cannot be had."""
+    server = Server(settings)
+    logs.set_up(as_json)
+    listening = _listen(settings)
+    port = listening.getsockname()[1]
+    log.info("serving", extra={"url": f"http://{settings.host}:{port}", "page": (PAGE / "index.html").is_file()})
+    with suppress(KeyboardInterrupt):
+        process(server).run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
+    except OSError as error:
+        raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error

@@ -1,0 +1,203 @@
+"""All live sessions of a server, stepped together: whatever is due goes into one call of the model."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artalk.generators.generator import FREE, Generator
+from artalk.motion import Motion
+from artalk.serve.metrics import Metrics
+from artalk.stream.session import Event, Session
+
+Step: TypeAlias = tuple[Any, NDArray[np.float32]]
+Made: TypeAlias = tuple[NDArray[np.float32], Any]
+
+log = logging.getLogger(__name__)
+
+TICK = 0.02
+"""Seconds between looks at the clock while no sound comes."""
+
+FRAMES_A_STEP = 8
+"""Frames of one session in one call, about: others wait for it."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """One session at the engine.
+
+    `deliver` is called with the events in order, `fail` with an error of the model; `full` says that the client does
+    not read fast enough.
+    """
+
+    session: Session
+    deliver: Callable[[list[Event]], None]
+    fail: Callable[[Exception], None]
+    full: Callable[[], bool] = lambda: False
+    began: float = field(default_factory=time.monotonic)
+    late: float = 0.0
+    """The worst lateness, in seconds, since it was last asked for."""
+    busy: bool = False
+    """Whether the model works on a step of it."""
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the session began."""
+        return time.monotonic() - self.began
+
+    def take_late(self) -> float:
+        """The worst lateness since the last call."""
+        late, self.late = self.late, 0.0
+        return late
+
+
+class Engine:
+    """Runs sessions by the clock; the model works in a thread of its own."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.seats: set[Seat] = set()
+        self._wake = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, "artalk-model")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work, in the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="artalk-engine")
+
+    async def stop(self) -> None:
+        """Leave off."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._worker.shutdown(wait=True)
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine does its work."""
+        return self._task is not None and not self._task.done()
+
+    async def warm_up(self, generator: Generator) -> None:
+        """Have a model make its first frames before anybody waits for them."""
+
+        def work() -> None:
+            sound = np.zeros((generator.window + generator.lookahead) * generator.hop, np.float32)
+            state = generator.begin(FREE, 0)
+            for _ in range(3):
+                state = generator.step_many([(state, sound)])[0][1]
+            # What lives for ever need not be looked through again: a collection in the midst of a frame is a pause.
+            gc.collect()
+            gc.freeze()
+
+        await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def add(self, seat: Seat) -> None:
+        """Take a session in."""
+        self.seats.add(seat)
+        self.metrics.sessions.set(len(self.seats))
+        self.wake()
+
+    def remove(self, seat: Seat) -> None:
+        """Let a session go."""
+        self.seats.discard(seat)
+        self.metrics.sessions.set(len(self.seats))
+
+    def wake(self) -> None:
+        """Sound has come, or there is room again."""
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), TICK)
+            self._wake.clear()
+            while jobs := self._due():
+                for seat, _ in jobs:
+                    seat.busy = True
+                results = await asyncio.get_running_loop().run_in_executor(self._worker, self._step, jobs)
+                for (seat, _), result in zip(jobs, results, strict=True):
+                    seat.busy = False
+                    self._finish(seat, result)
+                await asyncio.sleep(0)  # sockets have their turn
+
+    def _due(self) -> list[tuple[Seat, Step]]:
+        jobs: list[tuple[Seat, Step]] = []
+        for seat in list(self.seats):
+            session = seat.session
+            try:
+                session.advance(seat.clock)
+                step = None if seat.full() else session.due(max(FRAMES_A_STEP // session.generator.window, 1))
+            except Exception as error:
+                self._fail(seat, error)
+                continue
+            if step is not None:
+                jobs.append((seat, step))
+            elif events := session.events():
+                seat.deliver(events)
+        return jobs
+
+    def _step(self, jobs: list[tuple[Seat, Step]]) -> list[Made | Exception]:
+        """One call a model; in the worker's thread."""
+        groups: defaultdict[Generator, list[int]] = defaultdict(list)
+        for k, (seat, _) in enumerate(jobs):
+            groups[seat.session.generator].append(k)
+        results: dict[int, Made | Exception] = {}
+        for generator, members in groups.items():
+            started = time.perf_counter()
+            made = _step_group(generator, [jobs[k][1] for k in members])
+            results |= dict(zip(members, made, strict=True))
+            self.metrics.steps.observe(time.perf_counter() - started)
+            self.metrics.batch.observe(len(members))
+        return [results[k] for k in range(len(jobs))]
+
+    def _finish(self, seat: Seat, result: Made | Exception) -> None:
+        if seat not in self.seats:
+            return
+        if isinstance(result, Exception):
+            return self._fail(seat, result)
+        try:
+            seat.session.done(*result)
+            events = seat.session.events()
+        except Exception as error:
+            return self._fail(seat, error)
+        self._note(seat, events)
+        seat.deliver(events)
+
+    def _note(self, seat: Seat, events: list[Event]) -> None:
+        session = seat.session
+        for event in events:
+            if isinstance(event, Motion):
+                self.metrics.frames.inc(len(event))
+                if session.pace != "free":
+                    due = event.start / float(event.fps) + session.latency - session.skew
+                    late = seat.clock - due
+                    seat.late = max(seat.late, late)
+                    self.metrics.late.observe(max(late, 0.0))
+
+    def _fail(self, seat: Seat, error: Exception) -> None:
+        log.error("session failed", exc_info=error)
+        self.remove(seat)
+        seat.fail(error)
+
+
+def _step_group(generator: Generator, steps: list[Step]) -> list[Made | Exception]:
+    """What the model makes of each step; where one is bad, the others do not suffer."""
+    try:
+        return list(generator.step_many(steps))
+    except Exception:
+        results: list[Made | Exception] = []
+        for step in steps:
+            try:
+                results.append(generator.step(*step))
+            except Exception as error:
+                results.append(error)
+        return results

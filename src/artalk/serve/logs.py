@@ -1,0 +1,53 @@
+"""The server's log: one JSON object a line, for machines that collect logs, or plain lines for a terminal."""
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+_ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+class Json(logging.Formatter):
+    """Time, level, logger and message; then what the record carries besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, Any] = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extras(record),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class Plain(logging.Formatter):
+    """A line for people, with the same facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback follows where there is one."""
+        facts = " ".join(f"{name}={value}" for name, value in _extras(record).items())
+        text = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.getMessage()}"
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{text}  {facts}{trace}" if facts else text + trace
+
+
+def set_up(as_json: bool, level: int = logging.INFO) -> None:
+    """Write the logs of artalk and of the HTTP server to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Json() if as_json else Plain())
+    logging.captureWarnings(True)
+    for name, least in (("artalk", level), ("uvicorn", logging.WARNING), ("py.warnings", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(least)
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _ORDINARY}

@@ -1,0 +1,79 @@
+"""What a server may be told, as one frozen dataclass: `artalk serve --config server.toml` reads it."""
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from artalk import api
+from artalk.errors import BadInput
+from artalk.stream.session import Pacing
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client can have at most.
+
+    Of live sessions: how many at once, the seconds of one, the seconds until its `Hello` and between its messages, the
+    bytes of a message, messages a second (ten seconds' worth may come at once), frames that wait for a slow reader,
+    sample rates. Of uploads: bytes, seconds of sound, files worked on at once and waiting, seconds of work on one,
+    pixels of a picture's side, and how many results are kept for how many seconds.
+    """
+
+    sessions: int = 64
+    session_seconds: float = 4 * 3600.0
+    hello_seconds: float = 10.0
+    idle_seconds: float = 60.0
+    message_bytes: int = 1 << 20
+    messages_per_second: float = 1000.0
+    unsent_frames: int = 50
+    lowest_rate: int = 8000
+    highest_rate: int = 192000
+    upload_bytes: int = 64 << 20
+    upload_seconds: float = 600.0
+    jobs: int = 1
+    jobs_waiting: int = 8
+    job_seconds: float = 300.0
+    pixels: int = 1024
+    results: int = 8
+    results_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise BadInput(f"{name} is above 0, got {value}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a server listens and whom it serves.
+
+    `token`: what clients have to know, if anything. `origins`: pages other than the server's own that may use it, such
+    as "https://example.org". `secret`: signs saved sessions, so that another server with the same one goes on with
+    them; drawn anew if empty. `threads`: of the model.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    model: str = api.LIVE
+    threads: int = 1
+    token: str = ""
+    secret: str = ""
+    origins: tuple[str, ...] = ()
+    drain_seconds: float = 5.0
+    limits: Limits = field(default_factory=Limits)
+    pacing: Pacing = field(default_factory=Pacing)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise BadInput(f"a port is 0 to 65535, got {self.port}")
+        if not self.local and not self.token:
+            raise BadInput(f"listening on {self.host} lets others in: give a token that they have to know")
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

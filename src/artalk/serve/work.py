@@ -1,0 +1,198 @@
+"""Whole files over HTTP: a sound comes, its performance goes, in any of our formats.
+
+The sound is worked on in memory. Nothing that a client says becomes a path: outputs are written in a temporary folder
+under a name of ours.
+"""
+
+import asyncio
+import logging
+import secrets
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from artalk import api, edit
+from artalk.audio import load as load_audio
+from artalk.errors import ArtalkError, BadInput
+from artalk.generators.generator import Generator
+from artalk.motion import exact_fps
+from artalk.serve.metrics import Metrics
+from artalk.serve.settings import Limits
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPES = {
+    ".npz": "application/octet-stream",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".cues.json": "application/json",
+    ".tsv": "text/tab-separated-values",
+    ".xml": "application/xml",
+    ".vrma": "model/gltf-binary",
+    ".glb": "model/gltf-binary",
+    ".usda": "text/plain",
+    ".usdc": "application/octet-stream",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".gif": "image/gif",
+}
+"""What can be asked for: every format but folders of pictures and those that need a file of the user's."""
+
+Progress = Callable[[int, int], None]
+
+
+class Busy(ArtalkError):
+    """All places are taken."""
+
+
+class OutOfTime(ArtalkError):
+    """The work took longer than the server allows, or nobody waits for it any more."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a client wants made of its sound."""
+
+    format: str = "csv"
+    model: str = ""
+    seed: int = 0
+    fps: str = ""
+    gains: str = ""
+    size: int = 512
+
+    @property
+    def suffix(self) -> str:
+        """The format as a suffix."""
+        return f".{self.format}"
+
+    def check(self, limits: Limits) -> None:
+        """Raise `BadInput` for what cannot be made."""
+        if self.suffix not in MEDIA_TYPES:
+            raise BadInput(
+                f"a format is one of {', '.join(name[1:] for name in MEDIA_TYPES)}, got {self.format[:20]!r}"
+            )
+        if not 16 <= self.size <= limits.pixels:
+            raise BadInput(f"a size is 16 to {limits.pixels} pixels, got {self.size}")
+        if not 0 <= self.seed < 2**32:
+            raise BadInput(f"a seed is 0 to 2^32 - 1, got {self.seed}")
+        if self.fps and not 1 <= exact_fps(self.fps) <= 240:
+            raise BadInput(f"a frame rate here is 1 to 240, got {self.fps}")
+        edit.check(self.parts)
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """The gains, from "head:0.5,lips:1.2"."""
+        gains: dict[str, float] = {}
+        for text in filter(None, self.gains.split(",")):
+            part, _, factor = text.partition(":")
+            try:
+                gains[part] = float(factor)
+            except ValueError:
+                raise BadInput(f"a gain is PART:FACTOR such as head:0.5, got {text[:40]!r}") from None
+        return gains
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished file."""
+
+    data: bytes
+    suffix: str
+    frames: int
+    seconds: float
+
+    @property
+    def media_type(self) -> str:
+        """For the Content-Type."""
+        return MEDIA_TYPES[self.suffix]
+
+
+class Workshop:
+    """Works on few files at a time and keeps few results for a short while."""
+
+    def __init__(self, limits: Limits, models: Mapping[str, Generator], metrics: Metrics) -> None:
+        self._limits, self._models, self._metrics = limits, models, metrics
+        self._workers = ThreadPoolExecutor(limits.jobs, "artalk-file")
+        self._waiting = 0
+        self._results: OrderedDict[str, tuple[float, Result]] = OrderedDict()
+
+    def close(self) -> None:
+        """Take nothing more on."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    async def make(self, sound: bytes, order: Order, progress: Progress | None = None) -> Result:
+        """The file; `progress` is called in this event loop. Raises `Busy`, `OutOfTime` and what is wrong with it."""
+        order.check(self._limits)
+        generator = self._generator(order.model)
+        if self._waiting >= self._limits.jobs + self._limits.jobs_waiting:
+            raise Busy(f"{self._waiting} files are being worked on or wait: try again later")
+        loop, given_up = asyncio.get_running_loop(), threading.Event()
+        deadline = time.monotonic() + self._limits.job_seconds
+
+        def step(done: int, total: int) -> None:
+            if given_up.is_set() or time.monotonic() > deadline:
+                raise OutOfTime(f"a file is worked on for {self._limits.job_seconds:g} s at most")
+            if progress is not None:
+                loop.call_soon_threadsafe(progress, done, total)
+
+        self._waiting += 1
+        try:
+            work = loop.run_in_executor(self._workers, _make, generator, sound, order, self._limits, step)
+            result = await work
+        except ArtalkError:
+            self._metrics.files.labels("refused").inc()
+            raise
+        finally:
+            given_up.set()
+            self._waiting -= 1
+        self._metrics.files.labels("made").inc()
+        return result
+
+    def keep(self, result: Result) -> str:
+        """Keep a result to be fetched; its name, which nobody can guess."""
+        self._forget_old()
+        while len(self._results) >= self._limits.results:
+            self._results.popitem(last=False)
+        name = secrets.token_urlsafe(16)
+        self._results[name] = (time.monotonic(), result)
+        return name
+
+    def kept(self, name: str) -> Result | None:
+        """The result of that name, if it is still there."""
+        self._forget_old()
+        found = self._results.get(name)
+        return found[1] if found else None
+
+    def _forget_old(self) -> None:
+        oldest = time.monotonic() - self._limits.results_seconds
+        for name in [name for name, (at, _) in self._results.items() if at < oldest]:
+            del self._results[name]
+
+    def _generator(self, model: str) -> Generator:
+        found = self._models.get(model or next(iter(self._models)))
+        if found is None:
+            raise BadInput(f"models here are {', '.join(self._models)}, got {model[:40]!r}")
+        return found
+
+
+def _make(generator: Generator, sound: bytes, order: Order, limits: Limits, step: Progress) -> Result:
+    """One sound into one file; in a worker's thread."""
+    step(0, 1)
+    audio = load_audio(sound, max_duration=limits.upload_seconds)
+    motion = generator.generate(audio, seed=order.seed, progress=step)
+    if order.fps:
+        motion = motion.resample(order.fps, frames=audio.frames_at(exact_fps(order.fps)))
+    if order.parts:
+        motion = edit.scaled(motion, order.parts)
+    with tempfile.TemporaryDirectory(prefix="artalk-") as folder:
+        path = Path(folder) / f"performance{order.suffix}"
+        if order.suffix in api.PICTURES:
+            api.save(motion, path, audio=audio, size=(order.size, order.size), progress=step)
+        else:
+            api.save(motion, path)
+        return Result(path.read_bytes(), order.suffix, len(motion), float(audio.duration))

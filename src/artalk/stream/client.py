@@ -1,0 +1,259 @@
+"""A live session at a server, from Python: `with artalk.connect("ws://localhost:8765") as live: ...`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.sync.client import connect as open_socket
+
+from artalk.channels import Channels, Group
+from artalk.errors import BadInput, Unreachable
+from artalk.motion import Motion
+from artalk.retarget.maps import SETS
+from artalk.stream import protocol
+from artalk.stream.protocol import (
+    Change,
+    Closing,
+    Ended,
+    Fault,
+    Finish,
+    Finished,
+    Flush,
+    Frames,
+    FromClient,
+    Health,
+    Hello,
+    Interrupt,
+    Interrupted,
+    Pace,
+    Ping,
+    Placed,
+    Pong,
+    Save,
+    Saved,
+    Sound,
+    Welcome,
+)
+
+FloatArray = NDArray[np.float32]
+
+Event: TypeAlias = Motion | Placed | Ended | Interrupted | Finished | Fault | Closing
+
+BLOCK_SECONDS = 0.5
+"""Of sound in one message, at most."""
+
+
+class Refused(BadInput):
+    """The server does not want this session; the message says why."""
+
+
+class Live:
+    """A session at a server. Not for several threads at once, but that one may feed while another receives.
+
+    `receive` gives what the server sends: pieces of `Motion` with their exact place in the session's time, `Placed`,
+    `Ended`, `Interrupted`, `Fault`, … of `artalk.stream.protocol`.
+    """
+
+    def __init__(self, url: str, hello: Hello, timeout: float = 10.0) -> None:
+        self.sample_rate = hello.sample_rate
+        self.pace: Pace = hello.pace
+        self.health: Health | None = None
+        """What the server said last of how the session fares."""
+        self.round_trip: float | None = None
+        """Seconds that the last `ping` took."""
+        self._timeout = timeout
+        self._saved: bytes | None = None
+        self._waiting: list[Event] = []
+        self._open = ExitStack()
+        try:
+            opened = open_socket(_address(url), max_size=None, compression=None, open_timeout=timeout)
+            self._socket = self._open.enter_context(opened)
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
+            raise Unreachable(f"no artalk server answers at {url!r}: {error}") from error
+        self._send(hello)
+        welcome = self._next(timeout)
+        if not isinstance(welcome, Welcome):
+            self.close()
+        if isinstance(welcome, Fault):
+            raise Refused(f"{url}: {welcome.message}")
+        if not isinstance(welcome, Welcome):
+            raise Unreachable(f"{url!r} is no artalk server: it began with {type(welcome).__name__}")
+        self.welcome = welcome
+        self.fps = Fraction(welcome.fps_numerator, welcome.fps_denominator)
+        self.channels = SETS.get(welcome.space) or _unknown(welcome)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def latency(self) -> float:
+        """Seconds of sound past a frame's own time that its making may need."""
+        return self.welcome.latency
+
+    def feed(self, samples: FloatArray) -> None:
+        """More sound (n,), mono float in -1..1; sends it at once, in messages of half a second at most."""
+        block = np.asarray(samples, np.float32)
+        if block.ndim != 1 or not np.isfinite(block).all():
+            raise BadInput(f"a session is fed finite mono sound (samples,), got shape {block.shape}")
+        step = max(int(BLOCK_SECONDS * self.sample_rate), 1)
+        for start in range(0, len(block), step):
+            self._send(Sound(block[start : start + step].astype("<f4").tobytes()))
+
+    def flush(self) -> None:
+        """The turn has ended."""
+        self._send(Flush())
+
+    def interrupt(self, frame: int | None = None) -> None:
+        """Stop speaking; `frame` is the first one that was not shown yet."""
+        self._send(Interrupt(frame))
+
+    def change(
+        self,
+        seed: int | None = None,
+        style: str | Mapping[str, float] | None = None,
+        gains: Mapping[str, float] | None = None,
+    ) -> None:
+        """Go on with another seed, style or gains; None leaves each."""
+        self._send(Change(seed, {style: 1.0} if isinstance(style, str) else style, gains))
+
+    def ping(self) -> None:
+        """Measure `round_trip`: the answer comes with what is received next."""
+        self._send(Ping(time.monotonic()))
+
+    def save(self) -> bytes:
+        """The session's state, for the `resume` of another connection to a server with the same secret.
+
+        Frames that come after it are also made by whoever goes on with it.
+        """
+        self._saved = None
+        self._send(Save())
+        deadline = time.monotonic() + self._timeout
+        while self._saved is None:
+            event = self._event(deadline - time.monotonic())
+            if event is not None:
+                self._waiting.append(event)
+            elif self._saved is None:
+                raise Unreachable("the server did not save the session in time")
+        return self._saved
+
+    def receive(self, timeout: float | None = 0.0) -> Iterator[Event]:
+        """What has come; where nothing has, waits up to `timeout` seconds (None: for ever) for the first."""
+        pending, self._waiting = self._waiting, []
+        yield from pending
+        wait = 0.0 if pending else timeout
+        while (event := self._event(wait)) is not None:
+            yield event
+            wait = 0.0
+
+    def finish(self, timeout: float | None = None) -> list[Event]:
+        """End the sound; all that is still to come, up to `Finished`."""
+        self._send(Finish())
+        events = list(self._waiting)
+        self._waiting = []
+        while not (events and isinstance(events[-1], Finished | Closing)):
+            event = self._event(self._timeout if timeout is None else timeout)
+            if event is None:
+                raise Unreachable("the server did not finish in time")
+            events.append(event)
+            if isinstance(event, Fault) and event.fatal:
+                break
+        return events
+
+    def close(self) -> None:
+        """Leave."""
+        self._open.close()
+
+    def _event(self, timeout: float | None) -> Event | None:
+        """The next event, or None where none comes in time."""
+        deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
+        while True:
+            message = self._next(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+            match message:
+                case None:
+                    return None
+                case Frames():
+                    return Motion(
+                        message.values.reshape(-1, len(self.channels)), self.channels, self.fps, message.first
+                    )
+                case Health():
+                    self.health = message
+                case Pong():
+                    self.round_trip = time.monotonic() - message.time
+                case Saved():
+                    self._saved = message.state
+                    return None
+                case Placed() | Ended() | Interrupted() | Finished() | Fault() | Closing():
+                    return message
+                case _:
+                    raise Unreachable(f"the server sent a {type(message).__name__} out of place")
+
+    def _next(self, timeout: float | None) -> protocol.Message | None:
+        try:
+            data: Any = self._socket.recv(timeout)
+        except TimeoutError:
+            return None
+        except ConnectionClosed as error:
+            raise Unreachable(f"the server closed the session: {error}") from error
+        return protocol.decode(data if isinstance(data, bytes) else b"")
+
+    def _send(self, message: FromClient) -> None:
+        try:
+            self._socket.send(protocol.encode(message))
+        except ConnectionClosed as error:
+            raise Unreachable(f"the server closed the session: {error}") from error
+
+
+def connect(
+    url: str = "ws://127.0.0.1:8765",
+    *,
+    sample_rate: int = 16000,
+    pace: Pace = "live",
+    model: str = "",
+    style: str | Mapping[str, float] | None = None,
+    seed: int = 0,
+    gains: Mapping[str, float] | None = None,
+    token: str = "",
+    resume: bytes = b"",
+    timeout: float = 10.0,
+) -> Live:
+    """A live session at the server `url`, ws:// or wss://; see `Live`.
+
+    `pace` is "live" for a microphone, "burst" for speech that comes faster than it is spoken, "free" for as fast as
+    it goes; see `artalk.stream.protocol.Pace`. Raises `Unreachable` where no server answers, `Refused` where it will
+    not have us.
+    """
+    shares = {style: 1.0} if isinstance(style, str) else style
+    hello = Hello(
+        sample_rate=sample_rate,
+        pace=pace,
+        seed=seed,
+        model=model,
+        token=token,
+        style=shares or {},
+        gains=gains or {},
+        resume=resume,
+    )
+    return Live(url, hello, timeout)
+
+
+def _address(url: str) -> str:
+    """The live socket of a server whose address was given with or without a path."""
+    base = url.replace("http", "ws", 1) if url.startswith("http") else url
+    return base if base.count("/") > 2 and not base.endswith("/") else f"{base.rstrip('/')}/v1/live"
+
+
+def _unknown(welcome: Welcome) -> Channels:
+    """Channels that this version does not know by name: plain columns."""
+    group = Group("values", len(welcome.channels), "coefficient")
+    return Channels(welcome.space, (group,), welcome.channels)

@@ -1,0 +1,179 @@
+"""Datagrams that arrive, receivers that come and go, addresses that are none."""
+
+import socket
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import artalk
+from artalk.audio import Audio
+from artalk.channels import ARKIT
+from artalk.errors import BadInput, Unsupported
+from artalk.live.livelink import LiveLink
+from artalk.live.output import Output, open_output
+from artalk.live.performance import Performance
+from artalk.live.source import File
+from artalk.motion import Motion
+from artalk.stream.playout import Playout
+
+REST = np.zeros(len(ARKIT), np.float32)
+FPS = Fraction(60)
+
+
+@pytest.fixture
+def receiver():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        found.settimeout(5)
+        yield found
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("livelink", b"\x06"), ("vmc", b"#bundle"), ("ifacialmocap", b"eyeB")])
+def test_frames_arrive(receiver, kind, begins):
+    output = open_output(f"{kind}://127.0.0.1:{receiver.getsockname()[1]}")
+    output.send(REST, 0, FPS)
+    assert receiver.recv(4096).startswith(begins)
+    assert (output.sent, output.lost) == (1, 0)
+    output.close()
+
+
+def test_a_receiver_may_come_and_go():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    output = open_output(f"livelink://127.0.0.1:{port}?subject=me")
+    for frame in range(20):
+        output.send(REST, frame, FPS)
+    assert output.lost > 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", port))
+        found.settimeout(5)
+        for frame in range(3):
+            output.send(REST, frame, FPS)
+        assert b"me" in found.recv(4096)
+    output.close()
+
+
+def test_a_host_that_is_nowhere_is_no_error():
+    output = open_output("vmc://no-such-host.invalid")
+    for frame in range(3):
+        output.send(REST, frame, FPS)
+    assert (output.sent, output.lost, output.port) == (0, 3, 39539)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("osc://localhost", "an output is livelink"),
+        ("localhost:11111", "an output is livelink"),
+        ("livelink://", "livelink://HOST:PORT"),
+        ("livelink://host:99999", "a port is 1 to 65535"),
+        ("livelink://host/path", "livelink://HOST:PORT"),
+        ("livelink://host?names=vrm0", "no option 'names'; it has subject"),
+        ("vmc://host?names=klingon", "names of expressions are vrm0"),
+        ("vmc://host?bones=maybe", "bones is true or false"),
+        ("livelink://host?subject=", "1 to 64 bytes"),
+    ],
+)
+def test_an_address_that_is_none_is_said(url, says):
+    with pytest.raises(BadInput, match=says):
+        open_output(url)
+
+
+class Steps:
+    """A source in the test's hands: each `read` gives the next block."""
+
+    def __init__(self, samples, rate, block):
+        self.sample_rate, self._samples, self._block, self._at = rate, samples, block, 0
+
+    def read(self):
+        self._at += self._block
+        return self._samples[self._at - self._block : self._at]
+
+    @property
+    def ended(self):
+        return self._at >= len(self._samples)
+
+    def close(self):
+        pass
+
+
+class Seen(Output):
+    """An output that keeps what it is sent."""
+
+    def __init__(self):
+        super().__init__("seen", "localhost", 1, LiveLink())
+        self.poses = []
+
+    def send(self, pose, frame, fps):
+        self.poses.append(pose)
+
+
+def test_a_performance_shows_what_is_said_in_time():
+    sound = artalk.listen("examples/hello.flac").resampled(16000)
+    source, seen = Steps(sound.samples[:48000], 16000, 320), Seen()
+    performance = Performance(artalk.generator("visemes"), source, [seen], Fraction(50))
+    clock = 0.0
+    while performance.step(clock):
+        clock += 0.02
+    # 3 s of sound, then the delay and the tail, at 50 frames a second.
+    assert clock == pytest.approx(3.0 + performance.delay + 0.6, abs=0.1)
+    jaw = ARKIT.index("jawOpen")
+    shown = np.array([pose[jaw] for pose in seen.poses])
+    offline = artalk.generator("visemes").generate(Audio(sound.samples[:48000], 16000)).resample(50).values[:, jaw]
+    lags = [np.corrcoef(shown[lag : lag + 140], offline[:140])[0, 1] for lag in range(20)]
+    assert max(lags) > 0.98
+    assert int(np.argmax(lags)) / 50 == pytest.approx(performance.delay, abs=0.05)
+    assert shown[-10:].max() < 0.02
+    assert performance.playout.held < 10
+
+
+def test_a_file_is_heard_at_its_own_pace(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("artalk.live.source.time.monotonic", lambda: now[0])
+    ramp = np.linspace(0, 1, 8000).astype(np.float32)
+    source = File(Audio(ramp, 8000))
+    assert len(source.read()) == 0
+    now[0] += 0.5
+    assert source.read().tolist() == ramp[:4000].tolist()
+    assert not source.ended
+    now[0] += 3
+    assert len(source.read()) == 4000
+    assert source.ended
+    around = File(Audio(np.arange(4, dtype=np.float32), 1000), loop=True)
+    around.read()
+    now[0] += 0.0101
+    assert around.read().tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert not around.ended
+
+
+def test_frames_between_frames_lie_between_them():
+    playout = Playout(25)
+    assert playout.at(0.0) is None
+
+    def first(time):
+        pose = playout.at(time)
+        assert pose is not None
+        return pose[0]
+
+    values = np.zeros((3, len(ARKIT)), np.float32)
+    values[:, 0] = [0, 1, 0]
+    playout.add(Motion(values, ARKIT, Fraction(25), 10))
+    assert first(0.0) == 0
+    assert first(0.42) == pytest.approx(0.5)
+    assert first(0.44) == pytest.approx(1.0)
+    playout.forget(12)
+    assert first(2.0) == 1
+    assert playout.held == 1
+    # A gap in the numbers is bridged.
+    playout.add(Motion(values[:1], ARKIT, Fraction(25), 61))
+    assert first(36 / 25) == pytest.approx(0.5)
+
+
+def test_only_arkit_goes_out():
+    class Other:
+        channels, name = artalk.FLAME, "other"
+
+    with pytest.raises(Unsupported, match="carry ARKit motion"):
+        Performance(Other(), Steps(REST, 16000, 1), [])  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,214 @@
+"""Files over HTTP, and what a server says of itself."""
+
+import importlib
+import io
+import json
+import socket
+import wave
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from websockets.sync.client import connect as open_socket
+
+import artalk
+from artalk.formats import files
+from artalk.serve.app import PAGE
+from artalk.serve.settings import Limits, Settings
+from artalk.serve.work import MEDIA_TYPES
+from artalk.stream.client import Refused, connect
+from tests.serve.servers import running
+
+
+@pytest.fixture(scope="module")
+def wav(hello):
+    """A second of speech as a file."""
+    return riff(hello[:16000])
+
+
+def riff(samples):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16000)
+        out.writeframes((samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def test_a_sound_becomes_a_file(server, wav, tmp_path):
+    status, headers, body = server.http("/v1/animate?format=npz&seed=4&fps=30&gains=head:0.5,lips:1.2", wav)
+    assert status == 200
+    assert headers["content-disposition"] == 'attachment; filename="performance.npz"'
+    (tmp_path / "a.npz").write_bytes(body)
+    (tmp_path / "a.wav").write_bytes(wav)
+    own = artalk.animate(tmp_path / "a.wav", model=artalk.api.LIVE, seed=4, fps=30, gains={"head": 0.5, "lips": 1.2})
+    np.testing.assert_array_equal(artalk.load(tmp_path / "a.npz").values, own.values)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".cues.json", ".tsv", ".vrma"])
+def test_formats_have_their_types(server, wav, suffix):
+    status, headers, body = server.http(f"/v1/animate?format={suffix[1:]}", wav)
+    assert status == 200
+    assert headers["content-type"].split(";")[0] == MEDIA_TYPES[suffix]
+    assert len(body) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".glb", ".usda"])
+def test_formats_that_show_a_head(server, hello, suffix):
+    if suffix == ".usda":
+        pytest.importorskip("pxr")
+    status, headers, body = server.http(f"/v1/animate?format={suffix[1:]}&size=32", riff(hello[:3200]))
+    assert (status, headers["content-type"].split(";")[0]) == (200, MEDIA_TYPES[suffix])
+    assert len(body) > 200
+
+
+def test_every_format_can_be_had_that_needs_no_file_of_the_user():
+    assert set(MEDIA_TYPES) == {*files.writable(), *artalk.api.PICTURES} - {".vrm", ".png"}
+
+
+def events(body):
+    for block in body.decode().strip().split("\n\n"):
+        name, data = block.split("\n")
+        yield name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+def test_progress_comes_as_events(server, hello):
+    sound = riff(hello[:3200])
+    status, headers, body = server.http("/v1/animate?format=vrma", sound, accept="text/event-stream")
+    assert status == 200
+    assert headers["content-type"].startswith("text/event-stream")
+    said = list(events(body))
+    assert {name for name, _ in said[:-1]} == {"progress"}
+    name, result = said[-1]
+    assert (name, result["frames"], result["seconds"]) == ("result", 5, 0.2)
+    status, headers, file = server.http(result["url"])
+    assert (status, len(file), headers["content-type"]) == (200, result["bytes"], "model/gltf-binary")
+    assert server.fault("/v1/results/nothing") == (404, "no_result")
+    said = list(events(server.http("/v1/animate", b"no sound", accept="text/event-stream")[2]))
+    assert said[-1][0] == "error"
+    assert said[-1][1]["code"] == "bad_input"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("format=docx", "bad_input"),
+        ("format=../../etc/passwd", "bad_input"),
+        ("format=png", "bad_input"),
+        ("model=/etc/passwd", "bad_input"),
+        ("seed=x", "bad_input"),
+        ("seed=-1", "bad_input"),
+        ("fps=0", "bad_input"),
+        ("fps=1e999", "bad_input"),
+        ("fps=500", "bad_input"),
+        ("gains=nose:1", "bad_input"),
+        ("gains=head:nan", "bad_input"),
+        ("gains=head", "bad_input"),
+        ("size=100000", "bad_input"),
+        ("rig=/etc/passwd", "bad_input"),
+        ("seed=1&seed=2", "bad_input"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(server, wav, query, code):
+    assert server.fault(f"/v1/animate?{query}", wav) == (400, code)
+
+
+def test_a_body_that_is_no_sound_or_too_much_is_refused(wav):
+    with running(Settings(limits=Limits(upload_bytes=10000), drain_seconds=0.1)) as server:
+        assert server.fault("/v1/animate", b"") == (400, "bad_input")
+        assert server.fault("/v1/animate", b"RIFF" + bytes(60)) == (400, "bad_input")
+        assert server.fault("/v1/animate", wav) == (413, "too_large")
+    with running(Settings(limits=Limits(upload_seconds=0.5, job_seconds=1e-6), drain_seconds=0.1)) as server:
+        assert server.fault("/v1/animate", wav)[0] == 503
+    with running(Settings(limits=Limits(upload_seconds=0.5), drain_seconds=0.1)) as server:
+        assert server.fault("/v1/animate", wav) == (400, "bad_input")
+
+
+def test_a_strange_host_page_or_token_is_refused(server, wav):
+    assert server.fault("/v1/animate", wav, Host="evil.example") == (403, "strange_host")
+    assert server.fault("/v1/animate", wav, Origin="https://evil.example") == (403, "strange_origin")
+    assert server.http("/health", Origin=f"http://127.0.0.1:{server.port}")[0] == 200
+    with pytest.raises(Exception, match="403|rejected"):
+        connect_as(server, "https://evil.example")
+    with running(Settings(token="s3cret", origins=("https://good.example",), drain_seconds=0.1)) as shut:
+        assert shut.fault("/v1/info") == (401, "wrong_token")
+        assert shut.fault("/metrics") == (401, "wrong_token")
+        assert shut.fault("/v1/info", Authorization="Bearer s3creT") == (401, "wrong_token")
+        assert shut.http("/v1/info", Authorization="Bearer s3cret", Origin="https://good.example")[0] == 200
+        assert shut.http("/ready")[0] == 200
+        with pytest.raises(Refused):
+            connect(shut.url)
+
+
+def connect_as(server, origin):
+    with open_socket(f"{server.url}/v1/live", origin=origin):
+        pass
+
+
+def test_it_says_how_it_is(server):
+    assert json.loads(server.http("/health")[2]) == {"status": "alive"}
+    assert json.loads(server.http("/ready")[2]) == {"status": "ready"}
+    info = json.loads(server.http("/v1/info")[2])
+    assert info["models"] == ["visemes"]
+    assert info["limits"]["sessions"] == Limits().sessions
+    assert "artalk_frame_late_seconds_bucket" in server.http("/metrics")[2].decode()
+    assert server.fault("/nothing") == (404, "not_found")
+    assert server.fault("/v1/animate")[0] == 405
+
+
+def test_every_answer_is_guarded(server):
+    for path in ("/", "/health", "/nothing", "/openapi.json"):
+        headers = server.http(path)[1]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "server" not in headers
+
+
+def test_the_page_is_served_where_it_is_and_its_absence_said(tmp_path):
+    (tmp_path / "index.html").write_text("<p>studio")
+    (tmp_path / "app.js").write_text("1")
+    with running(page=tmp_path) as server:
+        assert server.http("/")[2] == b"<p>studio"
+        assert server.http("/app.js")[2] == b"1"
+        assert server.http("/../secret")[0] == 404
+        assert server.http("/v1/info")[0] == 200
+    with running(page=tmp_path / "none") as server:
+        status, _, body = server.http("/")
+        assert status == 200
+        assert b"no studio page" in body
+    assert PAGE.name == "page"
+
+
+def test_an_upload_that_breaks_off_harms_nobody(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /v1/animate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhalf")
+    assert server.http("/health")[0] == 200
+
+
+def test_the_description_holds(server):
+    """Schemathesis makes calls from the OpenAPI document, good and bad, and judges the answers by it."""
+    schemathesis = pytest.importorskip("schemathesis")
+    known = importlib.import_module("schemathesis.specs.openapi.checks")
+    # Whether random bytes are a sound is no matter of the schema, so "valid is accepted" is not judged.
+    wanted = [
+        schemathesis.checks.not_a_server_error,
+        known.status_code_conformance,
+        known.content_type_conformance,
+        known.response_schema_conformance,
+    ]
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{server.port}/openapi.json")
+    names = []
+    for operation in schema.get_all_operations():
+        found = operation.ok()
+        names.append(found.path)
+
+        @settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+        @given(case=found.as_strategy())
+        def judge(case):
+            case.call_and_validate(checks=wanted)
+
+        judge()
+    assert "/v1/animate" in names
+    assert len(names) == 6

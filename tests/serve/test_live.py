@@ -1,0 +1,343 @@
+"""Live sessions over a real socket."""
+
+import importlib
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as open_socket
+
+import artalk
+from artalk.audio import Audio
+from artalk.errors import Unreachable
+from artalk.motion import Motion
+from artalk.serve.settings import Limits, Settings
+from artalk.stream import protocol
+from artalk.stream.client import Refused, connect
+from artalk.stream.protocol import (
+    Closing,
+    Ended,
+    Fault,
+    Finished,
+    Frames,
+    Hello,
+    Interrupted,
+    Placed,
+    Sound,
+    Welcome,
+    decode,
+    encode,
+)
+from tests.serve.servers import running
+from tests.stream.generators import Loud
+
+
+def motion(*events):
+    """The pieces in all that came, as one."""
+    return Motion.join([event for some in events for event in some if isinstance(event, Motion)])
+
+
+def offline(samples, seed=0, rate=16000):
+    return artalk.generator().generate(Audio(samples, rate), seed=seed)
+
+
+def wait_for(live, kind, seconds=10.0):
+    """All events up to the first of a kind."""
+    events, deadline = [], time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for event in live.receive(0.05):
+            events.append(event)
+            if isinstance(event, kind):
+                return events
+    raise AssertionError(f"no {kind.__name__} came, but {events}")
+
+
+def test_over_the_socket_equals_offline_to_the_last_bit(server, hello):
+    with connect(server.url, pace="free", seed=3) as live:
+        for start in range(0, len(hello), 777):
+            live.feed(hello[start : start + 777])
+        events = live.finish()
+    np.testing.assert_array_equal(motion(events).values, offline(hello, 3).values)
+    assert events[-1] == Finished(50)
+    assert [event for event in events if isinstance(event, Placed)] == [Placed(1, 0, 0.0)]
+    assert live.channels == artalk.ARKIT
+
+
+def test_many_at_once_are_each_as_if_alone(server, hello):
+    made, before = {}, server.metric("artalk_step_sessions_count")
+
+    def speak(number):
+        with connect(server.url, pace="free", seed=number) as live:
+            for start in range(0, len(hello), 1600):
+                live.feed(hello[start : start + 1600] * (1 - number / 20))
+            made[number] = motion(live.finish()).values
+
+    threads = [threading.Thread(target=speak, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for number in range(8):
+        np.testing.assert_array_equal(made[number], offline(hello * (1 - number / 20), number).values)
+    frames = server.metric("artalk_step_sessions_sum")
+    calls = server.metric("artalk_step_sessions_count") - before
+    assert frames > calls > 0
+
+
+def test_pcm16_is_the_same_sound_but_for_its_bits(server, hello):
+    pcm = (hello * 32767).astype("<i2")
+    got = raw(server, Hello(encoding="pcm16", pace="free"), pcm.tobytes())
+    np.testing.assert_array_equal(got, offline(pcm.astype(np.float32) / 32768).values)
+
+
+def test_opus_is_decoded(server, hello):
+    av = importlib.import_module("av")
+    encoder = av.CodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format, encoder.bit_rate = 48000, "mono", "flt", 64000
+    sound, packets = Audio(hello, 16000).resampled(48000).samples, []
+    for start in range(0, len(sound), 960):
+        frame = av.AudioFrame.from_ndarray(sound[None, start : start + 960], format="flt", layout="mono")
+        frame.sample_rate = 48000
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    got = raw(server, Hello(sample_rate=48000, encoding="opus", pace="free"), *packets)
+    whole = offline(hello).values
+    jaw = artalk.ARKIT.index("jawOpen")
+    length = min(len(got), len(whole))
+    assert np.corrcoef(got[:length, jaw], whole[:length, jaw])[0, 1] > 0.95
+
+
+def read(socket):
+    data = socket.recv(20)
+    assert isinstance(data, bytes)
+    return decode(data)
+
+
+def raw(server, hello, *sounds):
+    """The frames that a client without our help gets."""
+    with open_socket(f"{server.url}/v1/live", max_size=None) as socket:
+        socket.send(encode(hello))
+        for data in sounds:
+            socket.send(encode(Sound(data)))
+        socket.send(encode(protocol.Finish()))
+        rows = []
+        while not isinstance(message := read(socket), Finished):
+            assert not isinstance(message, Fault), message
+            if isinstance(message, Frames):
+                rows.append(message.values.reshape(-1, 55))
+    return np.concatenate(rows)
+
+
+def test_a_burst_is_paced_interrupted_and_goes_on(server, hello):
+    with connect(server.url, pace="burst") as live:
+        live.feed(np.tile(hello, 5))
+        wait_for(live, Placed)
+        spoken = wait_for(live, Motion)
+        live.interrupt()
+        events = wait_for(live, Interrupted)
+        stopped = events[-1]
+        shown = spoken[-1].start
+        assert shown <= stopped.frame + 10 < 250
+        after = wait_for(live, Motion)
+        assert after[-1].start == stopped.frame
+        live.feed(hello[:8000])
+        live.flush()
+        events = wait_for(live, Ended)
+        placed = next(event for event in events if isinstance(event, Placed))
+        assert placed.turn == events[-1].turn == stopped.turn + 1
+        assert events[-1].frame == pytest.approx((placed.time + 0.5) * 25, abs=1)
+
+
+def test_a_microphone_hears_how_it_fares(server, hello):
+    with connect(server.url) as live:
+        live.ping()
+        live.change(seed=3, gains={"head": 0.0})
+        for start in range(0, 24000, 320):
+            live.feed(hello[start : start + 320])
+            list(live.receive(0.02))
+        assert live.round_trip is not None
+        assert live.round_trip < 10
+        live.change(style="happy")
+        fault = wait_for(live, Fault)[-1]
+        assert fault.code == "bad_input"
+        assert "cannot honour style" in fault.message
+        for bad in ({"nose": 1.0}, {"head": 11.0}):
+            live.change(gains=bad)
+            assert wait_for(live, Fault)[-1].code == "bad_input"
+        while live.health is None:
+            list(live.receive(0.1))
+        assert live.health.frames > 0
+
+
+def test_a_saved_session_goes_on_at_another_server_with_the_same_secret(hello):
+    key = Settings(secret="shared", drain_seconds=0.2)
+    with running(key) as first, running(key) as second, running() as stranger:
+        with connect(first.url, pace="free") as live:
+            live.feed(hello[:10000])
+            before = wait_for(live, Motion)
+            saved = live.save()
+            before += list(live.receive())
+        with connect(second.url, pace="free", resume=saved) as live:
+            live.feed(hello[10000:])
+            after = motion(live.finish())
+        joined = Motion.join([motion(before).cut(0, after.start), after])
+        np.testing.assert_array_equal(joined.values, offline(hello).values)
+        with pytest.raises(Refused, match="another secret"):
+            connect(stranger.url, resume=saved)
+        with pytest.raises(Refused, match="another secret"):
+            connect(second.url, resume=saved[:-1] + b"x")
+
+
+def test_a_server_that_stops_sends_the_state_along(hello):
+    key = Settings(secret="shared", drain_seconds=0.2)
+    with running(key) as first, running(key) as second:
+        live = connect(first.url, pace="burst")
+        live.feed(hello)
+        wait_for(live, Motion)
+        first.stop()
+        closing = wait_for(live, Closing)[-1]
+        live.close()
+        assert closing.reason == "the server stops"
+        with pytest.raises(Unreachable):
+            connect(first.url)
+        with connect(second.url, pace="burst", resume=closing.state) as again:
+            assert wait_for(again, Motion)[-1].start > 0
+
+
+@pytest.mark.parametrize(
+    ("hello", "code"),
+    [
+        (Hello(version=2), "version"),
+        (Hello(sample_rate=100), "bad_hello"),
+        (Hello(model="gpt"), "bad_hello"),
+        (Hello(style={"happy": 1.0}), "bad_hello"),
+        (Hello(gains={"head": 99.0}), "bad_hello"),
+        (Hello(resume=b"not ours"), "bad_hello"),
+        (Sound(b""), "no_hello"),
+        (Welcome(1, "", "", 25, 1, 0.0, 0.0, 0.0, "", (), ()), "no_hello"),
+    ],
+)
+def test_a_bad_beginning_is_one_fault_and_the_end(server, hello, code):
+    with open_socket(f"{server.url}/v1/live") as socket:
+        socket.send(encode(hello))
+        fault = read(socket)
+        assert isinstance(fault, Fault)
+        assert (fault.code, fault.fatal) == (code, True)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(10)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.binary(max_size=60) | st.text(max_size=5), max_size=4), st.booleans())
+def test_garbage_harms_nobody(server, garbage, greets):
+    with open_socket(f"{server.url}/v1/live") as socket:
+        try:
+            if greets:
+                socket.send(encode(Hello()))
+            for data in garbage:
+                socket.send(data)
+        except ConnectionClosed:
+            pass
+    status, _, _ = server.http("/health")
+    assert status == 200
+    assert server.server.engine.running
+
+
+def test_after_all_that_nothing_is_left_over(server, hello):
+    with connect(server.url, pace="free") as live:
+        live.feed(hello[:3200])
+        assert live.finish()[-1] == Finished(5)
+    for _ in range(200):
+        if server.metric("artalk_sessions") == 0:
+            break
+        time.sleep(0.02)
+    assert server.metric("artalk_sessions") == 0
+    assert server.metric("artalk_sessions_ended_total") == server.metric("artalk_sessions_begun_total")
+
+
+def hurry(live):
+    for _ in range(2000):
+        live.flush()
+        list(live.receive(0.001))
+
+
+def test_limits_hold(hello):
+    limits = Limits(sessions=1, idle_seconds=0.5, messages_per_second=5, message_bytes=5000, hello_seconds=0.3)
+    with running(Settings(limits=limits, drain_seconds=0.2)) as server:
+        with connect(server.url) as live:
+            with pytest.raises(Refused, match="all 1 sessions are taken"):
+                connect(server.url)
+            assert wait_for(live, Fault)[-1].code == "idle"
+        with connect(server.url) as live, pytest.raises(Unreachable):
+            hurry(live)
+        assert server.metric("artalk_faults_total") >= 3
+        with connect(server.url) as live:
+            live.feed(np.zeros(8000, np.float32))
+            with pytest.raises(Unreachable):
+                wait_for(live, Fault)
+        with open_socket(f"{server.url}/v1/live") as socket:
+            fault = read(socket)
+            assert isinstance(fault, Fault)
+            assert fault.code == "no_hello"
+
+
+def test_a_token_is_wanted_and_compared(hello):
+    with running(Settings(token="s3cret", drain_seconds=0.2)) as server:
+        for wrong in ("", "s3cre", "s3crets", "é"):
+            with pytest.raises(Refused, match="a token that fits"):
+                connect(server.url, token=wrong)
+        with connect(server.url, token="s3cret", pace="free") as live:
+            live.feed(hello[:1600])
+            assert live.finish()[-1] == Finished(3)
+        with open_socket(f"{server.url}/v1/live", additional_headers={"Authorization": "Bearer s3cret"}) as socket:
+            socket.send(encode(Hello()))
+            assert isinstance(read(socket), Welcome)
+
+
+class Broken(Loud):
+    """Fails once somebody shouts."""
+
+    def step(self, state, samples):
+        if np.abs(samples).max() > 0.9:
+            raise RuntimeError("too loud")
+        return super().step(state, samples)
+
+
+def test_a_client_that_reads_nothing_is_given_up(hello):
+    with (
+        running(Settings(limits=Limits(idle_seconds=0.5), drain_seconds=0.1)) as server,
+        open_socket(f"{server.url}/v1/live", max_queue=1, close_timeout=0.5) as socket,
+    ):
+        socket.send(encode(Hello(pace="burst")))
+        for _ in range(800):  # pongs that nobody reads
+            socket.send(encode(protocol.Ping(1.0)))
+        for _ in range(400):
+            if server.metric("artalk_sessions") == 0:
+                break
+            time.sleep(0.02)
+        assert server.metric("artalk_sessions") == 0
+
+
+def test_a_model_that_fails_fails_for_one_alone(hello):
+    with (
+        running(models={"broken": Broken(1, 1, 16000)}) as server,
+        connect(server.url, pace="free") as good,
+        connect(server.url, pace="free") as bad,
+    ):
+        good.feed(hello[:16000])
+        bad.feed(np.ones(16000, np.float32))
+        faults = [event for event in bad.finish() if isinstance(event, Fault)]
+        assert [(fault.code, fault.fatal) for fault in faults] == [("failed", True)]
+        good.feed(hello[16000:])
+        got = motion(good.receive(), good.finish())
+        np.testing.assert_array_equal(got.values, Loud(1, 1, 16000).generate(Audio(hello, 16000)).values)
+
+
+def test_nobody_there_is_said():
+    with pytest.raises(Unreachable, match="no artalk server answers"):
+        connect("ws://127.0.0.1:9", timeout=2)
+    with pytest.raises(Unreachable, match="no artalk server answers"):
+        connect("not an address")

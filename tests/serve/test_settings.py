@@ -1,0 +1,54 @@
+"""Settings: what the page says is so."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from artalk.channels import ARKIT
+from artalk.config import from_toml
+from artalk.errors import BadInput
+from artalk.serve.settings import Limits, Settings
+from artalk.stream.protocol import Frames, Hello, encode
+
+
+def test_the_settings_in_the_docs_are_the_defaults():
+    page = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert from_toml(Settings, block) == Settings()
+    for name in vars(Limits()):
+        assert f"\n{name} = " in block
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_others_are_let_in_only_with_a_token(host):
+    with pytest.raises(BadInput, match="give a token"):
+        Settings(host=host)
+    assert not Settings(host=host, token="s3cret").local
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_this_machine_needs_none(host):
+    assert Settings(host=host).local
+
+
+def test_limits_are_above_nothing():
+    with pytest.raises(BadInput, match="sessions is above 0"):
+        Limits(sessions=0)
+
+
+def test_the_page_of_30_lines_speaks_our_bytes():
+    page = (Path(__file__).parents[2] / "examples" / "head.html").read_text()
+    hello = encode(Hello(sample_rate=48000, encoding="float32"))
+    assert f"say({len(hello)}, " in page
+    by_hand = bytearray(len(hello))
+    by_hand[0], by_hand[1], by_hand[7] = 1, 1, 1
+    by_hand[3:7] = (48000).to_bytes(4, "little")
+    assert bytes(by_hand) == hello
+    frames = encode(Frames(1, 2, 3.0, np.zeros(55, np.float32)))
+    assert (frames[0], len(frames)) == (66, 24 + 4 * 55)
+    assert "=== 66) draw(new Float32Array(data, 24, 55))" in page
+    shown = [ARKIT.names[k] for k in (0, 7, 17, 20, 52, 53)]
+    assert shown == ["eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthPucker", "headX", "headY"]
+    assert len(page.splitlines()) <= 32

@@ -1,0 +1,407 @@
+"""A session with its clock in the test's hands."""
+
+import contextlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import artalk
+from artalk.audio import Audio
+from artalk.channels import ARKIT
+from artalk.edit import PARTS
+from artalk.errors import BadInput, Unsupported
+from artalk.generators.visemes import Visemes
+from artalk.motion import Motion
+from artalk.stream.backlog import Backlog, BufferFull
+from artalk.stream.glide import GLIDE, SHUT
+from artalk.stream.protocol import Ended, Finished, Interrupted, Placed
+from artalk.stream.session import BadState, Pacing, Session
+from tests.stream.generators import BROW, JAW, Loud, noise
+
+RATE = 1000
+TICK = 0.02
+MOUTH = list(PARTS["lips"])
+
+
+def frames(events):
+    """The motion in events, by frame number; a number may come again after an interruption."""
+    shown = {}
+    for event in events:
+        if isinstance(event, Motion):
+            shown |= {event.start + k: row for k, row in enumerate(event.values)}
+    return shown
+
+
+def only(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def talk(session, sound, start, until, block=20, speed=1.0):
+    """A microphone that is on from `start` seconds for as long as `sound` lasts; events with the time they came."""
+    log, heard = [], 0
+    for k in range(math.ceil(until / TICK) + 1):
+        clock = k * TICK
+        due = min(int(max(clock - start, 0) * RATE * speed), len(sound))
+        while heard + block <= due:
+            session.feed(sound[heard : heard + block])
+            heard += block
+        log += [(clock, event) for event in session.run(clock)]
+    return log
+
+
+@given(st.lists(st.integers(0, 900), max_size=8), st.integers(0, 900), st.integers(1, 5), st.integers(0, 4))
+def test_free_equals_offline_however_it_is_cut(cuts, length, window, lookahead):
+    generator, sound = Loud(window, lookahead), noise(0.9)[:length]
+    session, events = Session(generator, RATE, "free", seed=3), []
+    edges = [0, *sorted(min(cut, length) for cut in cuts), length]
+    for a, b in zip(edges, edges[1:], strict=False):
+        session.feed(sound[a:b])
+        events += session.run()
+    session.finish()
+    events += session.run()
+    whole = generator.generate(Audio(sound, RATE), seed=3)
+    pieces = only(events, Motion)
+    np.testing.assert_array_equal(Motion.join(pieces).values if pieces else whole.values[:0], whole.values)
+    assert events[-1] == Finished(len(whole))
+    with pytest.raises(BadInput, match="finished"):
+        session.feed(sound)
+
+
+def test_a_microphone_in_real_time_equals_offline_with_the_silences():
+    generator, sound = Loud(), noise(3)
+    events = [event for _, event in talk(Session(generator, RATE), sound, start=1.0, until=4.0)]
+    (placed,) = only(events, Placed)
+    silence = np.zeros(round(placed.time * RATE), np.float32)
+    whole = generator.generate(Audio(np.concatenate([silence, sound]), RATE))
+    shown = frames(events)
+    assert list(shown) == list(range(len(shown)))
+    assert len(shown) >= 93
+    np.testing.assert_array_equal(np.stack(list(shown.values())), whole.values[: len(shown)])
+
+
+def test_each_frame_comes_as_soon_as_its_sound_is_there():
+    generator = Loud(window=2, lookahead=1)
+    log = talk(Session(generator, RATE), noise(4), start=0.5, until=4.0)
+    for clock, event in log:
+        if isinstance(event, Motion):
+            assert clock - event.start / 25 <= float(generator.latency) + 2 * TICK + 1e-9
+
+
+def test_a_flush_makes_the_last_frames_without_more_sound():
+    session = Session(Loud(), RATE, "free")
+    session.feed(noise(1))
+    session.flush()
+    events = session.run()
+    assert only(events, Ended) == [Ended(1, 25)]
+    assert len(frames(events)) >= 25
+    session.flush()
+    assert not only(session.run(), Ended)
+
+
+def test_a_burst_goes_out_by_the_clock():
+    generator = Loud(window=1, lookahead=1)
+    session = Session(generator, RATE, "burst", pacing=Pacing(lead=0.2))
+    log = [(0.0, event) for event in session.run(0.0)]
+    for k in range(1, 300):
+        if k == 50:
+            session.feed(noise(4))
+            session.flush()
+        log += [(k * TICK, event) for event in session.run(k * TICK)]
+    placed = only([event for _, event in log], Placed)
+    assert [round(event.time, 2) for event in placed] == [0.98]
+    assert list(frames([event for _, event in log])) == list(range(len(frames([event for _, event in log]))))
+    for clock, event in log:
+        if isinstance(event, Motion):
+            last = event.start + len(event) - 1
+            assert last / 25 <= clock + 0.2
+            assert clock <= event.start / 25 + session.latency + TICK + 1e-9
+
+
+def test_no_delay_builds_up_over_many_turns():
+    session, clock = Session(Loud(), RATE, "burst"), 0.0
+    for turn in range(100):
+        session.feed(noise(0.37, seed=turn))
+        session.flush()
+        for _ in range(40):
+            clock += TICK
+            session.run(clock)
+        assert session.position - clock <= TICK
+        assert session.quiet
+    assert session.counters.frames_dropped == session.counters.samples_dropped == 0
+
+
+def test_sound_that_comes_after_its_time_is_dropped_and_the_newest_kept():
+    session, sound = Session(Loud(), RATE), noise(6)
+    for k in range(1, 51):
+        session.feed(sound[(k - 1) * 20 : k * 20])
+        session.run(k * TICK)
+    for k in range(51, 151):  # the network stalls for two seconds
+        session.run(k * TICK)
+    assert session.counters.samples_filled > 1500
+    session.feed(sound[1000:3000])
+    events = session.run(3.02)
+    assert 1500 <= session.counters.samples_dropped <= 2000
+    assert only(events, Placed)
+    (placed,) = only(events, Placed)
+    assert placed.sample >= 2500
+    assert abs(session.position - 3.02) < 0.3
+
+
+def test_a_sound_card_with_another_clock_loses_nothing():
+    session = Session(Loud(), RATE)
+    log = talk(session, noise(80), start=0.0, until=70.0, speed=1.002)
+    assert session.counters.samples_dropped == 0
+    assert len(only([event for _, event in log], Placed)) == 1
+    slow = Session(Loud(), RATE)
+    talk(slow, noise(80), start=0.0, until=70.0, speed=0.998)
+    assert slow.counters.samples_dropped == slow.counters.samples_filled == slow.counters.frames_dropped == 0
+
+
+def test_a_session_that_could_not_keep_up_leaves_frames_out():
+    session = Session(Loud(), RATE, "burst")
+    session.feed(noise(8))
+    session.run(0.1)
+    events = session.run(4.0)
+    assert 90 <= session.counters.frames_dropped <= 100
+    assert only(events, Motion)[0].start >= 90
+    assert abs(session.position - 4.2) < 0.05
+
+
+def test_an_interruption_closes_the_mouth_within_a_third_of_a_second():
+    generator, sound = Visemes(), artalk.listen("examples/hello.flac").resampled(16000).samples
+    session, log = Session(generator, 16000, "burst"), []
+    for k in range(200):
+        clock = k * TICK
+        if k == 10:
+            session.feed(sound)
+        if k == 100:
+            session.interrupt()
+        log += [(clock, event) for event in session.run(clock)]
+    at = next(k for k, (_, event) in enumerate(log) if isinstance(event, Interrupted))
+    stopped = log[at][1]
+    before, after = frames(event for _, event in log[:at]), frames(event for _, event in log[at:])
+    assert stopped.frame <= max(before)
+    assert min(after) == stopped.frame
+    assert list(after) == list(range(stopped.frame, max(after) + 1))
+    speaking = np.stack([before[k] for k in range(stopped.frame - 25, stopped.frame)])
+    assert speaking[:, JAW].max() > 0.1
+    shut = math.ceil(SHUT * 25)
+    resting = np.stack([after[k] for k in after if k >= stopped.frame + shut])
+    assert resting[:, MOUTH].max() < 0.02
+    assert np.abs(after[stopped.frame] - before[stopped.frame - 1]).max() < 0.1
+    # The frames of the first 0.3 s are there at once: nobody has to wait for a window.
+    (clock,) = {clock for clock, event in log[at:] if isinstance(event, Motion) and event.start == stopped.frame}
+    assert clock == pytest.approx(2.0)
+
+
+def test_new_words_after_an_interruption_open_the_mouth():
+    session, log = Session(Loud(window=1, lookahead=1), RATE, "burst"), []
+    for k in range(150):
+        if k == 5:
+            session.feed(noise(3))
+        if k == 50:
+            session.interrupt()
+        if k == 70:
+            session.feed(noise(1, seed=2))
+            session.flush()
+        log += session.run(k * TICK)
+    stopped, placed = only(log, Interrupted)[0], only(log, Placed)[1]
+    assert placed.turn == stopped.turn + 1
+    first = round(placed.time * 25)
+    shown = frames(log[log.index(stopped) :])
+    assert max(shown[k][JAW] for k in range(stopped.frame + 6, first - 2)) < 0.02
+    assert min(shown[k][JAW] for k in range(first + 1, first + 20)) > 0.3
+
+
+def test_an_interruption_takes_back_only_what_was_not_shown():
+    session = Session(Loud(window=1, lookahead=1), RATE, "free")
+    session.feed(noise(2))
+    made = max(frames(session.run()))
+    session.interrupt(frame=10)
+    (stopped,) = only(session.run(), Interrupted)
+    assert stopped.frame == 10
+    session.interrupt(frame=10**9)
+    assert only(session.run(), Interrupted)[0].frame <= made + 30
+    again = Session(Loud(), RATE, "burst")
+    again.interrupt()
+    assert only(again.run(0.0), Interrupted)[0].frame == 0
+
+
+def test_another_seed_changes_the_life_and_not_the_lips():
+    generator, sound = Visemes(), artalk.listen("examples/hello.flac").resampled(16000).samples[:64000]
+    plain, changed = Session(generator, 16000, "free"), Session(generator, 16000, "free")
+    shown = []
+    for session in (plain, changed):
+        session.feed(sound[:32000])
+        events = session.run()
+        if session is changed:
+            session.change(seed=5)
+        session.feed(sound[32000:])
+        session.finish()
+        shown.append(np.stack(list(frames([*events, *session.run()]).values())))
+    after = 50 + math.ceil(GLIDE * 25)
+    np.testing.assert_array_equal(shown[0][after:, MOUTH], shown[1][after:, MOUTH])
+    assert np.abs(shown[0][after:] - shown[1][after:]).max() > 0.05
+    leap = np.abs(np.diff(shown[1][47:53], axis=0))[:, ARKIT.slice("head")].max()
+    assert leap < 0.03
+
+
+def test_gains_change_what_is_shown():
+    session = Session(Loud(window=1, lookahead=0), RATE, "free", gains={"lips": 0.5})
+    session.feed(noise(1))
+    halved = np.stack(list(frames(session.run()).values()))
+    plain = Loud(window=1, lookahead=0).generate(Audio(noise(1), RATE)).values
+    np.testing.assert_allclose(halved[:, JAW], plain[:, JAW] * 0.5, atol=1e-6)
+    np.testing.assert_array_equal(halved[:, BROW], plain[:, BROW])
+    session.change(gains={})
+    session.feed(noise(2))
+    assert frames(session.run())[60][JAW] > 0.4
+    with pytest.raises(BadInput, match="a gain is for"):
+        session.change(gains={"nose": 1})
+    with pytest.raises(Unsupported, match="cannot honour style"):
+        session.change(style={"happy": 1.0})
+
+
+@given(st.integers(0, 1500), st.integers(0, 1500), st.sampled_from(["free", "burst", "live"]), st.booleans())
+def test_a_saved_session_goes_on_elsewhere(cut, wait, pace, interrupted):
+    sound = noise(1.5)
+    here = Session(Loud(), RATE, pace, seed=4, gains={"brows": 0.5})
+    here.feed(sound[:cut])
+    here.run(0.04)
+    if interrupted:
+        here.interrupt()
+        here.feed(sound[:wait])
+        here.flush()
+    here.run(0.06)
+    there = Session.restore(Loud(), here.save())
+    assert there.made == here.made
+    assert there.now == pytest.approx(here.now)
+    for session in (here, there):
+        session.feed(sound[cut : cut + 300])
+        session.finish()
+    clocks = ((here, 0.0), (there, -0.06))
+    ends = [[*session.run(0.3 + later), *session.run(0.7 + later)] for session, later in clocks]
+    a, b = (frames(events) for events in ends)
+    assert list(a) == list(b)
+    for number in a:
+        np.testing.assert_allclose(a[number], b[number], atol=1e-6)
+    assert only(ends[0], Finished) == only(ends[1], Finished)
+
+
+def test_a_saved_session_of_the_rules_goes_on_to_the_last_bit():
+    generator, sound = Visemes(), artalk.listen("examples/hello.flac")
+    session = Session(generator, sound.sample_rate, "free", seed=2)
+    session.feed(sound.samples[:123457])
+    events = session.run()
+    session = Session.restore(Visemes(), session.save())
+    session.feed(sound.samples[123457:])
+    session.finish()
+    joined = Motion.join(only([*events, *session.run()], Motion))
+    np.testing.assert_array_equal(joined.values, generator.generate(sound, seed=2).values)
+
+
+@given(st.data())
+def test_a_damaged_save_is_refused_or_works(data):
+    session = Session(Loud(), RATE, "free")
+    session.feed(noise(0.5))
+    session.run()
+    saved = bytearray(session.save())
+    at = data.draw(st.integers(0, len(saved) - 1))
+    saved[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadInput):
+        Session.restore(Loud(), bytes(saved))
+
+
+def test_a_save_of_another_model_is_refused():
+    saved = Session(Loud(), RATE, "free").save()
+    with pytest.raises(BadState, match="'loud'"):
+        Session.restore(Visemes(), saved)
+    for bad in (b"", saved[:-1], saved + b"x", b"\xff" * 40):
+        with pytest.raises(BadState):
+            Session.restore(Loud(), bad)
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(["live", "burst", "free"]), st.data())
+def test_memory_never_passes_its_bound(pace, data):
+    pacing = Pacing(buffer=2.0)
+    session, clock = Session(Loud(), RATE, pace, pacing=pacing), 0.0
+    for _ in range(25):
+        clock += data.draw(st.sampled_from([0.0, 0.02, 0.5, 3.0]))
+        match data.draw(st.sampled_from(["feed", "feed", "flush", "interrupt", "run", "starve", "change"])):
+            case "feed":
+                try:
+                    session.feed(noise(data.draw(st.sampled_from([0.001, 0.02, 0.7, 2.5]))))
+                except BufferFull:
+                    assert pace != "live"
+            case "flush":
+                session.flush()
+            case "interrupt":
+                session.interrupt(data.draw(st.none() | st.integers(0, 10000)))
+            case "change":
+                session.change(seed=data.draw(st.integers(0, 9)))
+            case "starve":
+                session.advance(clock)  # the model is busy with others
+            case _:
+                session.run(clock)
+        assert session.held <= session.bound
+        if pace != "free":
+            assert session.position <= session.now + 2.0
+    session.events()
+
+
+def test_idle_life_blinks_and_keeps_its_mouth_shut():
+    session, shown = Session(Visemes(), 16000), {}
+    for k in range(1, 700):
+        shown |= frames(session.run(k * 0.04))
+    values = np.stack(list(shown.values()))
+    assert values[:, ARKIT.index("eyeBlinkLeft")].max() > 0.9
+    assert values[:, MOUTH].max() < 0.02
+    assert np.ptp(values[:, ARKIT.index("headY")]) > 0.002
+    assert len(values) == pytest.approx(25 * 28, abs=5)
+
+
+def test_too_much_sound_is_refused_and_nothing_taken():
+    session = Session(Loud(), RATE, "burst", pacing=Pacing(buffer=1.0))
+    session.feed(noise(0.9))
+    with pytest.raises(BufferFull, match="at most 1000"):
+        session.feed(noise(0.2))
+    assert session.queued == pytest.approx(0.9)
+    for bad in (np.zeros((2, 2), np.float32), np.array([np.nan], np.float32)):
+        with pytest.raises(BadInput, match="finite mono"):
+            session.feed(bad)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["push", "newest", "take", "drop", "mark"]), st.integers(0, 30)), max_size=40)
+)
+def test_a_backlog_is_a_queue(steps):
+    backlog, model, taken, number = Backlog(50), [], 0, 0
+    for what, count in steps:
+        block = np.arange(number, number + count, dtype=np.float32)
+        if what == "push" and len(model) + count <= 50:
+            backlog.push(block)
+            model += block.tolist()
+            number += count
+        elif what == "newest":
+            assert backlog.push_newest(block) == max(len(model) + count - 50, 0)
+            model = (model + block.tolist())[-50:]
+            number += count
+        elif what == "take":
+            got = backlog.take(count).tolist()
+            assert got == model[: len(got)]
+            model = model[len(got) :]
+        elif what == "drop":
+            assert backlog.drop(count) == min(count, len(model))
+            model = model[count:]
+        elif what == "mark":
+            backlog.mark("flush")
+            while backlog.next_mark():
+                pass
+        taken = number - len(model)
+        assert len(backlog) == len(model)
+        assert backlog.taken == taken
+        assert backlog.nbytes <= 2 * 4 * 50
