@@ -1,6 +1,6 @@
 """What the default model must show, figure by figure: value, 95 % interval, goal, met or not.
 
-    python benchmarks/default_model.py --corpus CORPUS --model M.onnx [--regression R.safetensors]
+    python benchmarks/default_model.py --corpus CORPUS [--model M.onnx] [--regression R.safetensors]
         [--recordings FOLDER] [--unseen U.onnx] [--clips 400] [--only lips,style] [--json F]
 
 Held-out clips of CORPUS. RECORDINGS may hold emodb/ (audio/, phones/*.lablaut) and speech_clips/ (any sounds). U is a
@@ -37,7 +37,6 @@ from artalk.evaluate.face import Face, of_rig
 from artalk.evaluate.judge import Judged
 from artalk.evaluate.metrics import Spread
 from artalk.evaluate.performers import Performer, performer
-from artalk.generators.exported import Exported
 from artalk.rigs.head import head
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +109,7 @@ class Bench:
 
     corpus: Corpus
     face: Face
-    path: Path
+    name: str
     model: Performer
     regression: Performer | None
     unseen: Performer | None
@@ -307,9 +306,9 @@ def life(bench: Bench) -> Figures:
 def speed(bench: Bench) -> Figures:
     """CPU time on one thread, and a fresh process from sound to .csv."""
     samples = np.resize(artalk.listen(HELLO).resampled(SAMPLE_RATE).samples, 60 * SAMPLE_RATE)
-    if bench.path.suffix != ".onnx":
+    if bench.name.endswith(".safetensors"):
         return
-    generator = Exported.load(bench.path, threads=1)
+    generator = artalk.api.generator(bench.name)
     generator.generate(Audio(samples[: 10 * SAMPLE_RATE], SAMPLE_RATE))
     paces: list[float] = []
     for _ in range(3):
@@ -321,7 +320,7 @@ def speed(bench: Bench) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         sound, target = Path(folder) / "sound.wav", Path(folder) / "motion.csv"
         _write(sound, samples[: 5 * SAMPLE_RATE])
-        what = ["animate", str(sound), "-o", str(target), "--model", str(bench.path), "--force", "--quiet"]
+        what = ["animate", str(sound), "-o", str(target), "--model", bench.name, "--force", "--quiet"]
         runs = [_fresh([command, *what]) for _ in range(5)]
     wall, cpu, peak = zip(*runs, strict=True)
     yield Figure("artalk animate, 5 s to .csv, seconds from start to end", _ends(wall), most(3))
@@ -365,7 +364,7 @@ def main() -> None:
     """Print the table, section by section, and say how many goals are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="an .onnx, or a .safetensors (then without speed)")
+    parser.add_argument("--model", default="artalk", help="artalk, an .onnx, or a .safetensors (then without speed)")
     parser.add_argument("--regression", type=Path)
     parser.add_argument("--unseen", type=Path)
     parser.add_argument("--recordings", type=Path)
@@ -378,7 +377,7 @@ def main() -> None:
     def who(path: Path | None) -> Performer | None:
         return None if path is None else performer(str(path), corpus)
 
-    model = performer(str(options.model), corpus)
+    model = performer(options.model, corpus)
     others = who(options.regression), who(options.unseen)
     bench = Bench(corpus, of_rig(head()), options.model, model, *others, options.recordings, options.clips)
     found: dict[str, list[Figure]] = {}

@@ -11,7 +11,7 @@ from artalk import checkpoint
 from artalk.checkpoint import Checkpoint
 from artalk.errors import BadFile, BadInput, MissingFile
 from artalk.generators.exported import Exported, Settings
-from artalk.generators.generator import FREE
+from artalk.generators.generator import FREE, Condition
 from artalk.models.codec import Codec
 from tests.models.tiny import WINDOW, bare, config, noise_sound, rough
 
@@ -135,10 +135,9 @@ def test_wrong_exports_are_refused(made, tmp_path):
 def test_guidance_costs_branches_and_matches_torch(made, exported):
     model = made.model
     sound = noise_sound(2 * WINDOW * 640)
-    settings = Settings(temperature=0.0, style="calm", style_strength=2.0, sound_guidance=1.5)
-    runner = Exported.load(exported, settings)
+    runner = Exported.load(exported, Settings(temperature=0.0, sound_guidance=1.5))
     need = (2 * WINDOW + runner.lookahead) * 640
-    motion, after = runner.step(runner.begin(FREE, 0), np.pad(sound.numpy(), (0, need - len(sound))))
+    motion, after = runner.step(runner.begin(Condition("calm", 2.0), 0), np.pad(sound.numpy(), (0, need - len(sound))))
     assert after.arrays["memory.lips"].shape[1] == 3
     steering = model.steer(1, torch.tensor([made.styles["calm"]]), 2.0, 1.5, {"lips": 0.0, "rest": 0.0})
     assert np.abs(model.generate(sound[None], steering)[0].numpy() - motion).max() < 1e-4

@@ -31,7 +31,7 @@ artalk.save(motion, {str(tmp_path / "still.csv")!r})
 print(*sys.modules)
 """
     loaded = python(code).split()
-    assert not {"torch", "scipy", "moderngl", "PIL", "onnxruntime", "pygltflib"} & set(loaded)
+    assert not {"torch", "scipy", "moderngl", "PIL", "pygltflib"} & set(loaded)
 
 
 def test_every_public_name_resolves():

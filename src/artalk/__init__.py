@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from artalk.api import generator as generator
     from artalk.api import listen as listen
     from artalk.api import load as load
+    from artalk.api import prepare as prepare
     from artalk.api import render as render
     from artalk.api import retarget as retarget
     from artalk.api import rig as rig
@@ -27,15 +28,17 @@ if TYPE_CHECKING:
     from artalk.channels import Group as Group
     from artalk.errors import ArtalkError as ArtalkError
     from artalk.motion import Motion as Motion
+    from artalk.stream.client import connect as connect
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "artalk.api": "Clip animate generator listen load render retarget rig save stream",
+    "artalk.api": "Clip animate generator listen load prepare render retarget rig save stream",
     "artalk.audio": "Audio",
     "artalk.channels": "ARKIT FLAME Channels Group",
     "artalk.errors": "ArtalkError",
     "artalk.motion": "Motion",
+    "artalk.stream.client": "connect",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 __all__ = [
@@ -48,9 +51,11 @@ __all__ = [
     "Group",
     "Motion",
     "animate",
+    "connect",
     "generator",
     "listen",
     "load",
+    "prepare",
     "render",
     "retarget",
     "rig",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,23 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk.channels import Channels
-from artalk.errors import BadInput, MissingFile
+from artalk.errors import BadInput, MissingFile, needs
 from artalk.formats import files
 from artalk.motion import Fps, Motion, exact_fps
 
 if TYPE_CHECKING:
     from artalk.audio import Audio
     from artalk.generators.generator import Condition, Generator, Stream
+    from artalk.prepare.style import Style as PersonStyle
+    from artalk.prepare.video import Prepared
     from artalk.rigs.rig import Rig
 
 Location: TypeAlias = "str | PathLike[str]"
 Sound: TypeAlias = "Location | Audio | NDArray[Any]"
 Face: TypeAlias = "Location | Rig"
+Style: TypeAlias = "Location | Motion | Mapping[str, float]"
 Backend = Literal["auto", "gl", "raster"]
+Which = Literal["largest", "left", "right"]
 Progress = Callable[[int, int], None]
 
-MODELS = ("visemes",)
-"""Names of the generators that come with the package; the first is the default."""
+MODELS = ("artalk", "visemes")
+"""Names of the generators that come with the package; the first is the default, where nobody waits for the answer."""
+
+LIVE = "visemes"
+"""The model that answers a microphone unless another is asked for."""
+
+RELEASED = (".pt", ".safetensors", ".released.onnx")
+"""How the names of the official release's models end."""
 
 PICTURES = files.PICTURES
 """Suffixes that show a rig in motion; no suffix means a folder of PNG frames."""
@@ -37,17 +49,73 @@ SIDES = (16, 4096)
 """Pixels of the shortest and the longest side of a picture."""
 
 
-def generator(model: str = MODELS[0]) -> Generator:
-    """The generator called `model`."""
-    if model == "visemes":
+def generator(model: Location = MODELS[0], raw: bool = False) -> Generator:
+    """The generator of a name, or the one in an `.onnx` file that `artalk export` wrote.
+
+    The official release's model is at a path too: its `.pt`, the `.safetensors` that `convert` made of it, or a
+    `.released.onnx`. `raw` leaves out the post-processing that comes with it; the others have none.
+    """
+    name = fspath(model)
+    if name.lower().endswith(RELEASED):
+        return _official(name, raw)
+    if raw:
+        raise BadInput(f"raw leaves out the post-processing of the released model, {name!r} has none")
+    if name == "visemes":
         from artalk.generators.visemes import Visemes
 
         return Visemes()
-    raise BadInput(f"a model is one of {', '.join(MODELS)}, got {model!r}")
+    if name in MODELS:
+        from artalk.generators.shipped import shipped
+
+        return shipped(name)
+    if Path(name).suffix.lower() == ".onnx":
+        from artalk.generators.exported import Exported
+
+        return Exported.load(name)
+    raise BadInput(f"a model is one of {', '.join(MODELS)}, or an .onnx file of `artalk export`, got {name!r}")
+
+
+def _official(name: str, raw: bool) -> Generator:
+    if name.lower().endswith(".onnx"):
+        from artalk.generators.released import ReleasedOnnx
+
+        return ReleasedOnnx.load(name, raw)
+    released = _released("generator", "the released model")
+    made: Generator = released.opened(name, released.Options(raw=raw))
+    return made
+
+
+def _released(part: str, what: str) -> Any:
+    """A module of the model's half, which is imported when it is asked for and not before."""
+    needs("torch", "train", what)
+    return import_module(f"artalk.models.released.{part}")
+
+
+def convert(source: Location, target: Location, weights: str = "float32") -> None:
+    """Files of the official release as ours: nothing in them is executed.
+
+    A checkpoint (.pt) becomes one `.safetensors` with config and card, or a `.released.onnx` that runs without torch
+    (`weights` stored as float32, float16 or int8); a style clip (.pt) becomes motion, by the suffix.
+    """
+    whence, whither = fspath(source).lower(), fspath(target).lower()
+    if not whence.endswith((".pt", ".safetensors")):
+        raise BadInput(
+            f"convert reads a .pt of the official release, got {fspath(source)!r}; see artalk.save for motion"
+        )
+    file = _released("file", "reading a .pt")
+    if whither.endswith(".released.onnx"):
+        _released("export", "exporting a model").export(file.read(source), target, weights)
+    elif whither.endswith(".safetensors"):
+        file.convert(source, target)
+    else:
+        files.save(file.read_style(source), Path(target))
 
 
 def rig(face: Face = "head") -> Rig:
-    """A face to pose: "head" (built in), "ict" (see `artalk assets`), or the path of an avatar (.glb, .gltf, .vrm)."""
+    """A face to pose: "head" (built in), "ict" or "flame" (see `artalk assets`), or the path of an avatar.
+
+    Avatars are .glb, .gltf or .vrm; "flame:FILE" is a FLAME file that was not added.
+    """
     from artalk.rigs.rig import Rig
 
     if isinstance(face, Rig):
@@ -62,11 +130,17 @@ def rig(face: Face = "head") -> Rig:
         from artalk.rigs import ict
 
         return ict.load(assets.get("ict"))
+    if name == "flame" or name.startswith("flame:"):
+        from artalk import assets
+        from artalk.channels import FLAME112
+        from artalk.rigs import flame
+
+        return flame.FlameRig(flame.read(name[6:] or assets.get("flame")), FLAME112)
     if Path(name).suffix.lower() in (".glb", ".gltf", ".vrm"):
         from artalk.rigs.gltf import load as load_avatar
 
         return load_avatar(Path(name))
-    raise BadInput(f"a rig is head, ict, or the path of an avatar (.glb, .gltf, .vrm), got {name!r}")
+    raise BadInput(f"a rig is head, ict, flame, or the path of an avatar (.glb, .gltf, .vrm), got {name!r}")
 
 
 def listen(sound: Sound, sample_rate: int | None = None) -> Audio:
@@ -86,21 +160,24 @@ def listen(sound: Sound, sample_rate: int | None = None) -> Audio:
 def animate(
     sound: Sound,
     *,
-    model: str = MODELS[0],
-    style: Location | Motion | None = None,
+    model: Location = MODELS[0],
+    style: Style | None = None,
+    style_strength: float = 1.0,
     seed: int = 0,
     fps: Fps | None = None,
     gains: Mapping[str, float] | None = None,
     sample_rate: int | None = None,
+    raw: bool = False,
 ) -> Motion:
     """The performance of a face that says `sound`: ceil(duration · fps) frames.
 
     `fps` defaults to the model's own rate; another is resampled exactly. `gains` strengthen or calm parts of the face
     (see `artalk.edit.PARTS`). `sample_rate` is for sound given as an array. The same seed gives the same motion.
+    `style` and `style_strength` are those of `condition`, `raw` is that of `generator`.
     """
     audio = listen(sound, sample_rate)
-    made = generator(model)
-    motion = made.generate(audio, _condition(style), seed)
+    made = generator(model, raw)
+    motion = made.generate(audio, condition(made, style, style_strength), seed)
     if fps is not None:
         motion = motion.resample(fps, frames=audio.frames_at(exact_fps(fps)))
     if gains:
@@ -112,13 +189,121 @@ def animate(
 
 def stream(
     *,
-    model: str = MODELS[0],
-    style: Location | Motion | None = None,
+    model: Location = LIVE,
+    style: Style | None = None,
+    style_strength: float = 1.0,
     seed: int = 0,
     sample_rate: int | None = None,
+    raw: bool = False,
 ) -> Stream:
     """A live session: `feed` it blocks of sound, get pieces of motion; see `artalk.generators.generator.Stream`."""
-    return generator(model).stream(_condition(style), seed, sample_rate)
+    made = generator(model, raw)
+    return made.stream(condition(made, style, style_strength), seed, sample_rate)
+
+
+def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Condition:
+    """What a generator is asked for by `style`: motion, the path of a motion file or a video, a name or a mix of names.
+
+    A mix is a table of shares, or "smiling:0.7,lively:0.3". `strength` 0 ignores the style, above 1 exaggerates it.
+    """
+    from artalk.generators.generator import Condition
+
+    if isinstance(style, Motion):
+        return Condition(_in_channels(style, made), strength)
+    if style is None or isinstance(style, Mapping):
+        return Condition(style, strength)
+    name = fspath(style)
+    shares = {part.partition(":")[0].strip(): part.partition(":")[2] or "1" for part in name.split(",")}
+    if set(shares) <= set(made.styles):
+        return Condition({key: _share(key, share) for key, share in shares.items()}, strength)
+    path = Path(name)
+    if not path.exists():
+        known = f"one of {', '.join(made.styles)}, a mix such as {made.styles[0]}:0.7, " if made.styles else ""
+        raise MissingFile(f"a style is {known}a motion file or a video, got {name!r}, and there is no such file")
+    if path.suffix.lower() == ".pt":
+        return Condition(_in_channels(_released("file", "a style clip in a .pt").read_style(path), made), strength)
+    if is_video(path):
+        facts = path.stat()
+        return Condition(_video_style(path.resolve(), facts.st_size, facts.st_mtime_ns), strength)
+    return Condition(_in_channels(load(path), made), strength)
+
+
+def _in_channels(style: Motion, made: Generator) -> Motion:
+    """A style clip of any rig, for a generator that follows styles in channels of its own."""
+    return style if "style" not in made.accepts else retarget(style, made.channels)
+
+
+def _share(name: str, share: str) -> float:
+    try:
+        return float(share)
+    except ValueError:
+        raise BadInput(f"the share of style {name} is a number, got {share!r}") from None
+
+
+def prepare(
+    video: Location,
+    *,
+    face: str = "head",
+    which: Which = "largest",
+    offset: float | Literal["auto"] | None = None,
+    smooth: bool = True,
+    model: Location | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Motion from a video of a face: `prepare("me.mp4").motion`, with what it is worth in `.quality`.
+
+    `face` is the model that is solved on, "head" (built in) or "ict" (see `artalk assets`); `which` of several faces;
+    `offset` in seconds by which the picture comes after the sound, "auto" for what is found. `model` is MediaPipe's
+    face landmarker (default: the asset `face-landmarker`). Needs the extra `track`.
+    """
+    from artalk import assets
+    from artalk.data.landmarks import head_face, ict_face
+    from artalk.prepare.video import Wishes
+    from artalk.prepare.video import prepare as prepare_video
+    from artalk.rigs.head import head
+
+    wishes = Wishes(which, offset, smooth)
+    task = prepare_check(face, model)
+    if face == "head":
+        return prepare_video(Path(video), task, wishes, head_face(), (), progress)
+    from artalk.rigs import ict
+
+    return prepare_video(Path(video), task, wishes, ict_face(ict.load(assets.get("ict"))), (head(),), progress)
+
+
+def prepare_check(face: str = "head", model: Location | None = None) -> Path:
+    """The landmarker's file, or what `prepare` lacks, as the error that it would raise."""
+    from artalk import assets
+
+    if face not in ("head", "ict"):
+        raise BadInput(f"a video is solved on head or ict, got {face!r}")
+    if face == "ict":
+        assets.get("ict")
+    if model is not None and not Path(model).is_file():
+        raise MissingFile(f"the face landmarker's model is a .task file, none is at {str(model)!r}")
+    task = Path(model) if model is not None else assets.get("face-landmarker")
+    needs("mediapipe", "track", "tracking faces")
+    return task
+
+
+def style_from(
+    source: Location, *, which: Which = "largest", model: Location | None = None, progress: Progress | None = None
+) -> PersonStyle:
+    """A person's way of moving: of a video as `prepare` tracks it, or of a motion file. See `artalk.prepare.style`."""
+    from artalk.prepare import style as styles
+
+    path = Path(source)
+    if is_video(path):
+        return styles.style_of(prepare(path, which=which, model=model, progress=progress))
+    motion = load(path)
+    return styles.style(motion, np.ones(len(motion), np.bool_))
+
+
+def is_video(path: Location) -> bool:
+    """Whether a file's name is that of a video."""
+    from artalk.prepare.film import SUFFIXES
+
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 def load(path: Location, **options: Any) -> Motion:
@@ -126,11 +311,14 @@ def load(path: Location, **options: Any) -> Motion:
     return files.load(Path(path), **options)
 
 
-def retarget(motion: Motion, to: Channels | str) -> Motion:
-    """Motion in other channels, mapped by name: `retarget(motion, "oculus")`."""
-    from artalk.retarget import maps
+def retarget(motion: Motion, to: Channels | str, *, per_frame: bool = False) -> Motion:
+    """Motion in other channels, mapped by name: `retarget(motion, "oculus")`.
 
-    return maps.retarget(motion, to)
+    To and from FLAME goes by the user's map (docs/flame.md), or with `per_frame` by fitting every frame to the face.
+    """
+    from artalk import mapping
+
+    return mapping.retarget(motion, to, per_frame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,11 +410,7 @@ def _face(face: Face) -> Rig:
     return rig(face)
 
 
-def _condition(style: Location | Motion | None) -> Condition:
-    from artalk.generators.generator import Condition
-
-    if style is None or isinstance(style, Motion):
-        return Condition(style=style)
-    if not Path(style).exists():
-        raise MissingFile(f"a style is a motion file, none is at {str(style)!r}")
-    return Condition(style=load(style))
+@cache
+def _video_style(path: Path, size: int, changed: int) -> Motion:
+    """The style of a video: tracked once in a process, as long as the file does not change."""
+    return style_from(path).motion

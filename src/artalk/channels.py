@@ -127,3 +127,10 @@ FLAME = Channels(
     (*(f"expression{i}" for i in range(100)), *HEAD, "jawX", "jawY", "jawZ"),
 )
 """The 106 numbers of the released ARTalk checkpoint: 100 FLAME expression coefficients, head and jaw rotation."""
+
+FLAME112 = Channels(
+    "flame112",
+    (*FLAME.groups, Group("leftEye", 3, "rotvec"), Group("rightEye", 3, "rotvec")),
+    (*FLAME.names, *(f"{eye}{axis}" for eye in ("leftEye", "rightEye") for axis in "XYZ")),
+)
+"""FLAME with its eyes: what renderers of FLAME avatars take besides; the 106 have no gaze."""

@@ -19,13 +19,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from artalk import __version__, api, batch, edit
 from artalk.audio import Audio
 from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
-from artalk.formats import files
+from artalk.formats import files, npz
 from artalk.motion import Motion, exact_fps
 
 app = typer.Typer(
@@ -37,6 +45,8 @@ app = typer.Typer(
 )
 assets_app = typer.Typer(help="Heads and weights that you add yourself.", no_args_is_help=False)
 app.add_typer(assets_app, name="assets")
+style_app = typer.Typer(help="Ways of moving, to follow with --style.", no_args_is_help=True)
+app.add_typer(style_app, name="style")
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -48,7 +58,7 @@ Outputs = Annotated[
     typer.Option("-o", "--output", help="A file (its suffix says what), a folder for several inputs, or - for stdout."),
 ]
 To = Annotated[str | None, typer.Option("--to", help="Formats, when -o is a folder or -: csv,mp4,glb …")]
-Rig = Annotated[str, typer.Option("--rig", help="head, ict, or the path of your avatar (.glb, .gltf, .vrm).")]
+Rig = Annotated[str, typer.Option("--rig", help="head, ict, flame, or the path of your avatar (.glb, .gltf, .vrm).")]
 Size = Annotated[str, typer.Option("--size", help="Of pictures: 512, or 1920x1080.")]
 FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29.97, 60 … (default: as it is made).")]
 SourceFps = Annotated[
@@ -81,9 +91,19 @@ def animate(
     sounds: Annotated[list[str], typer.Argument(help="Sound files of any kind, or - for standard input.")],
     output: Outputs = None,
     to: To = None,
-    model: Annotated[str, typer.Option("--model", help="The generator.")] = api.MODELS[0],
-    style: Annotated[str | None, typer.Option("--style", help="A motion file whose way of moving to follow.")] = None,
+    model: Annotated[
+        str,
+        typer.Option("--model", help=f"The generator: {', '.join(api.MODELS)}, a .pt of the release or an .onnx file."),
+    ] = api.MODELS[0],
+    style: Annotated[
+        str | None,
+        typer.Option("--style", help="Whose way of moving to follow: a motion file, a video, a name, or a:0.7,b:0.3."),
+    ] = None,
+    style_strength: Annotated[
+        float, typer.Option("--style-strength", help="0 ignores the style, 1 follows it, above 1 exaggerates it.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Another seed: other blinks, gaze and head; the same lips.")] = 0,
+    raw: Annotated[bool, typer.Option("--raw", help="Without the released model's smoothing.")] = False,
     fps: FpsOption = None,
     rig: Rig = "head",
     size: Size = "512",
@@ -107,7 +127,9 @@ def animate(
         "version": __version__,
         "model": model,
         "style": style,
+        "style_strength": style_strength,
         "seed": seed,
+        "raw": raw,
         "fps": fps,
         "rig": rig,
         "size": _size(size),
@@ -154,7 +176,7 @@ def render(
 def retarget(
     motion: Annotated[str, typer.Argument(help="A motion file.")],
     output: Annotated[str, typer.Option("-o", "--output", help="Where to, in any motion format, or - for stdout.")],
-    to: Annotated[str | None, typer.Option("--to", help="arkit, oculus, vrm … (default: as it is).")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="arkit, flame, oculus, vrm … (default: as it is).")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="The format, when -o is -: csv, json …")] = None,
     fps: FpsOption = None,
     source_fps: SourceFps = None,
@@ -162,13 +184,16 @@ def retarget(
         str | None, typer.Option("--audio", help="The sound that goes with it, or that cues name.")
     ] = None,
     rig: Rig = "head",
+    per_frame: Annotated[
+        bool, typer.Option("--per-frame", help="To or from FLAME: fit the face of every frame, not by the map.")
+    ] = False,
     option: Options = None,
     quiet: Quiet = False,
 ) -> None:
     """Motion into other channels, another frame rate or another file format."""
     moving = _read(motion, source_fps)
     if to is not None:
-        moving = api.retarget(moving, to)
+        moving = api.retarget(moving, to, per_frame=per_frame)
     if fps is not None:
         moving = moving.resample(fps)
 
@@ -186,6 +211,23 @@ def retarget(
 
 
 @app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="The official release's checkpoint or style clip, a .pt.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="A checkpoint: .safetensors or .released.onnx; a clip: .npz.")
+    ],
+    weights: Annotated[str, typer.Option("--weights", help="In ONNX: float32, float16 or int8.")] = "float32",
+    quiet: Quiet = False,
+) -> None:
+    """Turn files of the official release into ours; nothing in them is executed.
+
+    artalk convert ARTalk_wav2vec.pt -o artalk.safetensors
+    """
+    api.convert(source, output, weights)
+    _say(f"wrote {output}", quiet)
+
+
+@app.command()
 def show(
     file: Annotated[str, typer.Argument(help="A motion file, a sound, an avatar, or a corpus.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the curves into this picture.")] = None,
@@ -198,10 +240,126 @@ def show(
 
 
 @app.command()
+def prepare(
+    videos: Annotated[list[str], typer.Argument(help="Videos of a face, or a folder of captures and videos.")],
+    output: Outputs = None,
+    to: To = None,
+    which: Annotated[str, typer.Option("--face", help="Of several faces: largest, left or right.")] = "largest",
+    offset: Annotated[
+        str | None, typer.Option("--offset", help="Seconds by which the picture comes after the sound, or auto.")
+    ] = None,
+    fps: FpsOption = None,
+    solve_on: Annotated[str, typer.Option("--solve-on", help="The face model: head or ict.")] = "head",
+    raw: Annotated[bool, typer.Option("--raw", help="Without smoothing.")] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="MediaPipe's face landmarker (default: the asset).")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Videos worked on at once.")] = 1,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Of a folder: what it is, such as recipes/public/grid.toml.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option("--ray", help="Of a folder: a Ray cluster's address, or local.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Do finished videos again.")] = False,
+    json_report: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Videos of a face in, motion out, with a report of what it is worth; a folder becomes a corpus to train on.
+
+    artalk prepare me.mp4 -o me.npz -o look.mp4
+
+    artalk prepare takes/*.mp4 -o out/ --to npz,mp4,png
+
+    artalk prepare takes/ -o corpus/ --jobs 2
+
+    A .mp4 or .webm shows video and rig side by side, a .png the curves; all others are formats of motion. A folder that
+    was begun goes on where it was.
+    """
+    if recipe is not None or ray is not None or any(Path(video).is_dir() for video in videos):
+        _refuse_for_folders(to=to, offset=offset, fps=fps, raw=raw, face=None if which == "largest" else which)
+        _collect(videos, output, (recipe, ray, jobs, force, solve_on, model), json_report, quiet)
+        return
+    settings = {
+        "version": __version__,
+        "style": None,
+        "rig": "head",
+        "which": which,
+        "offset": _offset(offset),
+        "fps": fps,
+        "face": solve_on,
+        "smooth": not raw,
+        "model": model,
+    }
+    _check_prepare(videos, settings)
+    work = [_beside(job) for job in _plan(videos, output, to, settings)]
+    _no_two_alike(work)
+    if _is_single(output):
+        with _bar(f"tracking {work[0].source.name}", quiet) as progress:
+            outcomes = [batch.Outcome(work[0], "done", result=_prepare_with(work[0], progress))]
+    else:
+        outcomes = _run(work, jobs, force, quiet, _prepare)
+    _report(outcomes, json_report, quiet)
+
+
+@app.command()
+def shards(
+    corpus: Annotated[str, typer.Argument(help="The folder of a corpus.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="The folder for the shards.")],
+    name: Annotated[str, typer.Option("--name", help="What the archives are called.")] = "corpus",
+    megabytes: Annotated[int, typer.Option("--megabytes", min=1, help="About how large each is.")] = 256,
+    least: Annotated[int, typer.Option("--least", min=1, help="At least so many.")] = 1,
+    private: Annotated[bool, typer.Option("--private", help="For your own machines: terms may be missing.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pack a corpus into a few large tar archives, to train from on many machines or to share."""
+    from artalk.data.shards import open_corpus, write
+
+    made = write(open_corpus(corpus), Path(output), name, megabytes << 20, private, least)
+    count = len(list(made.folder.glob(f"{name}-*.tar")))
+    _say(f"wrote {count} shard{'s' * (count > 1)} with {len(made)} clips into {output}", quiet)
+
+
+@style_app.command("from")
+def style_from(
+    source: Annotated[str, typer.Argument(help="A video of a person who talks, or motion.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="Where the style goes: me.style.npz.")],
+    plot: Annotated[str | None, typer.Option("--plot", help="Draw what it shows into this picture.")] = None,
+    which: Annotated[str, typer.Option("--face", help="Of several faces: largest, left or right.")] = "largest",
+    model: Annotated[
+        str | None, typer.Option("--model", help="MediaPipe's face landmarker (default: the asset).")
+    ] = None,
+    json_report: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A person's way of moving out of a video, to follow with --style.
+
+    artalk style from me.mp4 -o me.style.npz
+    """
+    target = _writable(Path(output))
+    with _bar(f"tracking {Path(source).name}", quiet) as progress:
+        found = api.style_from(source, which=_which(which), model=model, progress=progress)
+    api.save(found.motion, target)
+    if plot:
+        from artalk.prepare.style import draw
+
+        draw(found, Path(plot))
+    if json_report:
+        print(json.dumps(found.as_dict(), indent=1))
+    _say(f"wrote {output}\n{found.words()}", quiet)
+
+
+@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe: a .toml file such as recipes/default.toml.")],
-    corpus: Annotated[str, typer.Argument(help="The folder of a corpus.")],
-    output: Annotated[str, typer.Option("-o", "--output", help="The run's folder; a run goes on where it ended.")],
+    corpus: Annotated[str | None, typer.Argument(help="The folder of a corpus.")] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="The run's folder; a run goes on where it ended.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Instead of a corpus: a folder of videos or captures of a person.")
+    ] = None,
+    rehearse: Annotated[
+        str | None, typer.Option("--rehearse", help="A second corpus, so that what it shows is not forgotten.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: all).")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -209,21 +367,34 @@ def train(
 
     artalk train recipes/default.toml corpus/ -o run/
 
+    artalk train recipes/personalise.toml --data me/
+
     torchrun --nproc-per-node 4 -m artalk.cli train recipes/default.toml corpus/ -o run/
     """
     from artalk import config
-    from artalk.data.clips import Corpus
+    from artalk.data.shards import open_corpus
     from artalk.errors import needs
 
+    if (corpus is None) == (data is None):
+        raise BadInput("train on a corpus or, with --data, on a folder of recordings: one of the two")
+    if output is None and data is None:
+        raise BadInput("say where the run goes: -o RUN")
     torch = needs("torch", "train", "training")
+    from artalk.train import adapt
     from artalk.train.loop import train as learn
     from artalk.train.recipe import Recipe
 
     if threads is not None:
         torch.set_num_threads(threads)
-    kept = learn(config.load(Recipe, recipe), Corpus(corpus), Path(output), _training(quiet))
+    asked, run = config.load(Recipe, recipe), Path(output or f"{Path(data or '').resolve().name}-run")
+    adapt.base(asked)  # what is missed is missed before recordings are prepared
+    others = None if rehearse is None else open_corpus(rehearse)
+    learnt = open_corpus(corpus) if corpus else adapt.person(_recordings(str(data), run, quiet))
+    kept = learn(asked, learnt, run, _training(quiet), others)
     for stage, path in kept.items():
         _say(f"{stage}: {path}", quiet)
+    if asked.init:
+        _adapted(next(iter(kept.values())), run / "model.onnx", quiet)
 
 
 @app.command()
@@ -243,10 +414,10 @@ def evaluate(
 
     artalk evaluate corpus/ rules nearest run/generator/best.safetensors
     """
-    from artalk.data.clips import Corpus
+    from artalk.data.shards import open_corpus
     from artalk.evaluate import face, judge, performers, report
 
-    held = Corpus(corpus)
+    held = open_corpus(corpus)
     measured = face.of_rig(_blendshapes(rig))
     entries = judge.chosen(held, clips, source, with_motion=not silent)
     if not entries:
@@ -269,19 +440,71 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Turn a trained model into the one file that animate runs, and say what it deviates by."""
-    from artalk.errors import needs
+    _export(model, Path(output), weights, quiet)
 
-    torch = needs("torch", "train", "exporting a model")
-    from artalk import checkpoint
 
-    loaded, target = checkpoint.load(model), Path(output)
-    if target.suffix != ".onnx":
-        raise BadInput(f"a model is exported to .onnx, got {output!r}")
-    checkpoint.export(loaded, target, weights)  # pyright: ignore[reportArgumentType]  # checked inside
-    noise = torch.randn(10 * 16000, generator=torch.Generator().manual_seed(0)) * 0.1
-    deviation = checkpoint.deviation(loaded, target, noise)
-    size = target.stat().st_size / 1e6
-    _say(f"wrote {output}: {size:.1f} MB, {weights}, at most {deviation.largest:.2g} from torch", quiet)
+@app.command()
+def live(
+    to: Annotated[list[str], typer.Option("--to", help="livelink://HOST:PORT, vmc://HOST, ifacialmocap://HOST; more.")],
+    file: Annotated[str | None, typer.Option("--file", help="A sound file, at the pace at which it is heard.")] = None,
+    mic: Annotated[bool, typer.Option("--mic", help="The microphone (extra live).")] = False,
+    device: Annotated[str | None, typer.Option("--device", help="Name or number of the microphone.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="The file again and again.")] = False,
+    model: Annotated[str, typer.Option("--model", help="The generator.")] = api.LIVE,
+    style: Annotated[str | None, typer.Option("--style", help="Whose way of moving to follow.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of chance.")] = 0,
+    fps: Annotated[str, typer.Option("--fps", help="Frames a second that go out.")] = "60",
+    gain: Annotated[list[str] | None, typer.Option("--gain", help="PART=FACTOR, as for animate.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Drive other tools while somebody speaks: Live Link Face, VMC, iFacialMocap.
+
+    artalk live --mic --to livelink://192.168.1.20 --to vmc://localhost:39539
+    """
+    from artalk.live.output import open_output
+    from artalk.live.performance import Performance
+    from artalk.live.source import File, Microphone
+
+    if mic == (file is not None):
+        raise BadInput("say what to hear: --mic or --file SOUND")
+    outputs = [open_output(url) for url in to]
+    rate, gains, generator = exact_fps(fps), _gains(gain or []), api.generator(model)
+    wish = api.condition(generator, style).style
+    source = Microphone(device) if file is None else File(api.listen(file), loop)
+    performance = Performance(generator, source, outputs, rate, seed, wish, gains)
+    try:
+        performance.run(_level(quiet))
+    except KeyboardInterrupt:
+        _say("stopped", quiet)
+    for output in outputs:
+        _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost", quiet)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Where to listen (default: this machine only).")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="0 takes any that is free.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The generator.")] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="ARTALK_TOKEN", help="What clients have to know.")
+    ] = None,
+    origin: Annotated[list[str] | None, typer.Option("--origin", help="A page of yours that may use this.")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="A .toml with all settings and limits.")] = None,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")] = False,
+) -> None:
+    """The studio page, live sessions over a WebSocket, and whole files over HTTP.
+
+    artalk serve --port 8765
+    """
+    from artalk.config import load as load_config
+    from artalk.config import with_values
+    from artalk.serve import app as server
+    from artalk.serve.settings import Settings
+
+    settings = load_config(Settings, config) if config else Settings()
+    said = {"host": host, "port": port, "model": model, "token": token, "origins": tuple(origin or ()) or None}
+    settings = with_values(settings, **{name: value for name, value in said.items() if value is not None})
+    server.run(settings, log_json)
 
 
 @assets_app.callback(invoke_without_command=True)
@@ -293,7 +516,7 @@ def assets_list(context: typer.Context) -> None:
 
 @assets_app.command("add")
 def assets_add(
-    kind: Annotated[str, typer.Argument(help="What it is: ict.")],
+    kind: Annotated[str, typer.Argument(help="What it is: ict, flame, flame-map.")],
     path: Annotated[str, typer.Argument(help="The file or folder that you have.")],
 ) -> None:
     """Add a head or weights from your disk, checked and remembered by SHA-256."""
@@ -301,6 +524,45 @@ def assets_add(
 
     asset = assets.add(kind, path)
     print(f"added {asset.kind}: {assets.home() / asset.file}, {asset.size / 1e6:.1f} MB, SHA-256 {asset.sha256}")
+
+
+@assets_app.command("get")
+def assets_get(
+    kind: Annotated[str, typer.Argument(help="What to fetch: artalk-released, face-landmarker.")],
+    mirror: Annotated[str | None, typer.Option("--from", help="A mirror's https:// address, checked the same.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch weights from their public place, checked by size and SHA-256; a fetch that was stopped goes on."""
+    from artalk import assets
+
+    place = assets.origin(kind)
+    licence = assets.KINDS[kind].licence
+    talk.print(escape(f"{kind}: {place.size:,} bytes from {mirror or place.address}\nlicence: {licence}"))
+    with _download(kind, quiet) as progress:
+        asset = assets.fetch(kind, mirror, progress)
+    print(f"added {asset.kind}: {assets.home() / asset.file}, {asset.size / 1e6:.1f} MB, SHA-256 {asset.sha256}")
+
+
+@assets_app.command("fit")
+def assets_fit(
+    rig: Annotated[str, typer.Option("--rig", help="The head whose shapes are ARKit's: head or ict.")] = "head",
+    json_report: Json = False,
+) -> None:
+    """Solve the map between your FLAME head and ARKit's shapes, keep it, and say its errors."""
+    from artalk import assets, mapping
+    from artalk.channels import ARKIT_SHAPES
+
+    made = mapping.solve(rig)
+    shapes = {
+        name: {"moves": moves, "error": error}
+        for name, (moves, error) in zip(ARKIT_SHAPES, made.shape_mm.tolist(), strict=True)
+    }
+    if json_report:
+        print(json.dumps({"source": made.source, "errors": made.errors, "shapes_mm": shapes}, indent=1))
+        return
+    rows = [f"{name:<22}{row['moves']:8.2f}{row['error']:8.2f}" for name, row in shapes.items()]
+    print(f"{made.words()}\nkept as {assets.get('flame-map')}\n\n{'shape':<22}{'moves':>8}{'error':>8}  mm")
+    print(*rows, sep="\n")
 
 
 @assets_app.command("remove")
@@ -341,6 +603,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
 # ── what the verbs share ──
 
 
+def _recordings(folder: str, run: Path, quiet: bool) -> Path:
+    """The folder itself where it is a corpus, else the corpus that it becomes beside the run."""
+    if any((Path(folder) / index).is_file() for index in ("index.json", "shards.json")):
+        return Path(folder)
+    _collect([folder], [str(run / "corpus")], (None, None, 1, False, "head", None), False, quiet)
+    return run / "corpus"
+
+
+def _adapted(model: Path, target: Path, quiet: bool) -> None:
+    """What a model gained on a person, and the model to animate with."""
+    from artalk import checkpoint
+    from artalk.train import adapt
+
+    _say(adapt.gained(checkpoint.load(model).card) or "no clip was held out to judge on", quiet)
+    if not target.is_file() or target.stat().st_mtime < model.stat().st_mtime:
+        _export(str(model), target, "float16", quiet)
+
+
+def _export(model: str, target: Path, weights: str, quiet: bool) -> None:
+    """Write a trained model as .onnx and say what it deviates by."""
+    from artalk.errors import needs
+
+    torch = needs("torch", "train", "exporting a model")
+    from artalk import checkpoint
+
+    loaded = checkpoint.load(model)
+    if target.suffix != ".onnx":
+        raise BadInput(f"a model is exported to .onnx, got {str(target)!r}")
+    checkpoint.export(loaded, target, weights)  # pyright: ignore[reportArgumentType]  # checked inside
+    noise = torch.randn(10 * 16000, generator=torch.Generator().manual_seed(0)) * 0.1
+    deviation = checkpoint.deviation(loaded, target, noise)
+    size = target.stat().st_size / 1e6
+    _say(f"wrote {target}: {size:.1f} MB, {weights}, at most {deviation.largest:.2g} from torch", quiet)
+
+
 def _training(quiet: bool) -> Callable[[Any], None]:
     """A line that lives on a terminal; elsewhere a line at every check."""
 
@@ -349,13 +646,25 @@ def _training(quiet: bool) -> Callable[[Any], None]:
         line = (
             f"{progress.stage} {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {progress.pace:.2f} s a step"
         )
-        line += f"  {left:.0f} min left"
+        line = f"{line}  {left:.0f} min left" if progress.step else f"{progress.stage} before"
         figures = "  ".join(f"{name} {value:.3f}" for name, value in progress.figures.items())
         if quiet or not (figures or talk.is_terminal):
             return
         talk.print(f"{line}  {figures}" if figures else line, end="\n" if figures else "\r")
 
     return report
+
+
+def _level(quiet: bool) -> Callable[[Any], None] | None:
+    """A line that shows the mouth, where there is a terminal to look at."""
+    if quiet or not talk.is_terminal:
+        return None
+
+    def show(tick: Any) -> None:
+        if tick.frame % 6 == 0:
+            talk.print(f"{tick.seconds:7.1f} s  {'#' * round(40 * tick.jaw):<40}", end="\r")
+
+    return show
 
 
 def _blendshapes(name: str) -> Any:
@@ -382,7 +691,13 @@ def _check(settings: dict[str, Any], quiet: bool, outputs: tuple[Path, ...] = ()
     """Refuse what no input could be worked on with, before any is."""
     if settings["fps"] is not None:
         exact_fps(settings["fps"])
-    api.stream(model=settings["model"], style=settings["style"], seed=settings["seed"])
+    api.stream(
+        model=settings["model"],
+        style=settings["style"],
+        style_strength=settings["style_strength"],
+        seed=settings["seed"],
+        raw=settings["raw"],
+    )
     known = {name for path in outputs for name in _known_options(path)}
     for name in settings["options"]:
         if outputs and name not in known:
@@ -411,7 +726,9 @@ def _make(sound: Any, settings: dict[str, Any]) -> Motion:
         sound,
         model=settings["model"],
         style=settings["style"],
+        style_strength=settings["style_strength"],
         seed=settings["seed"],
+        raw=settings["raw"],
         fps=settings["fps"],
         gains=settings["gains"],
     )
@@ -441,6 +758,89 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
         "seconds": float(audio.duration),
         "took": time.perf_counter() - started,
     }
+
+
+def _refuse_for_folders(**options: Any) -> None:
+    for option, value in options.items():
+        if value:
+            raise BadInput(f"--{option} is for videos into motion; a folder of recordings becomes a corpus at 25 fps")
+
+
+def _collect(videos: list[str], output: list[str] | None, how: tuple[Any, ...], json_report: bool, quiet: bool) -> None:
+    """Prepare a folder of recordings into a corpus."""
+    from artalk.collect import collect
+
+    if len(videos) != 1:
+        raise BadInput("a corpus is made of one folder at a time; the next goes into the same corpus")
+    if output is None or len(output) != 1 or output[0] in ("", "-") or Path(output[0]).is_file():
+        raise BadInput(f"say where the corpus goes, one folder: -o CORPUS, got {' '.join(output or []) or 'nothing'}")
+    recipe, ray, jobs, force, face, model = how
+    with _bar(f"preparing {Path(videos[0]).name}", quiet) as progress:
+        done = collect(
+            videos[0],
+            output[0],
+            recipe,
+            processes=jobs,
+            ray=ray,
+            again=force,
+            face=face,
+            model=model,
+            progress=progress,
+        )
+    if json_report:
+        print(json.dumps({**asdict(done.report), "failed": done.failed}, indent=1))
+    _say(done.report.words(), quiet)
+    for name, reason in done.failed.items():
+        talk.print(escape(f"failed {name}: {reason}"))
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def _check_prepare(videos: Sequence[str], settings: dict[str, Any]) -> None:
+    """Refuse what no video could be worked on with, before any is."""
+    if missing := [video for video in videos if not Path(video).exists()]:
+        raise MissingFile(f"there is no video {missing[0]!r}")
+    if settings["fps"] is not None:
+        exact_fps(settings["fps"])
+    _which(settings["which"])
+    api.prepare_check(settings["face"], settings["model"])
+
+
+def _prepare(job: batch.Job) -> dict[str, Any]:
+    """One video into all its outputs, in this or in a worker process."""
+    return _prepare_with(job, None)
+
+
+def _prepare_with(job: batch.Job, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+    from artalk.prepare import output
+
+    started, settings = time.perf_counter(), job.settings
+    wishes = {name: settings[name] for name in ("face", "offset", "smooth", "model")}
+    done = api.prepare(job.source, which=_which(settings["which"]), progress=progress, **wishes)
+    fps = None if settings["fps"] is None else exact_fps(settings["fps"])
+    for path in job.outputs:
+        output.save(done, path, fps)
+    return {
+        "frames": len(done.motion),
+        "fps": str(done.motion.fps),
+        "seconds": done.quality.seconds,
+        "took": time.perf_counter() - started,
+        "quality": done.quality.as_dict(),
+        "words": done.quality.words(),
+    }
+
+
+def _beside(job: batch.Job) -> batch.Job:
+    """A job whose pictures are named apart from the video that they are made of, which is never written over."""
+    outputs: list[Path] = []
+    for path in job.outputs:
+        # In a folder, pictures are one file and not a folder of frames; previews are not called like the video.
+        path = path.with_name(f"{path.name}.png") if not path.suffix else path
+        same = path.suffix.lower() in (".mp4", ".webm", ".gif") and path.stem == job.source.stem
+        outputs.append(path.with_name(f"{path.stem}.preview{path.suffix}") if same else path)
+    if any(path.exists() and job.source.exists() and path.samefile(job.source) for path in outputs):
+        raise BadInput(f"{job.source} would be written over: give another name")
+    return batch.Job(job.source, tuple(outputs), job.settings, job.needs)
 
 
 def _save(
@@ -505,7 +905,7 @@ def _plan(sounds: Sequence[str], output: list[str] | None, to: str | None, setti
 
 def _needs(settings: dict[str, Any]) -> tuple[Path, ...]:
     """The files, besides the sound, that outputs depend on."""
-    named = [Path(name) for name in (settings["style"], settings["rig"]) if name is not None]
+    named = [Path(name) for name in (settings["style"], settings["rig"], settings["model"]) if name is not None]
     return tuple(path for path in named if path.is_file())
 
 
@@ -539,16 +939,27 @@ def _do(job: batch.Job, quiet: bool) -> batch.Outcome:
         return batch.Outcome(job, "done", result=_work_with(job, bar))
 
 
-def _run(jobs: Sequence[batch.Job], processes: int, again: bool, quiet: bool) -> list[batch.Outcome]:
+def _run(
+    jobs: Sequence[batch.Job],
+    processes: int,
+    again: bool,
+    quiet: bool,
+    work: Callable[[batch.Job], dict[str, Any]] = _work,
+) -> list[batch.Outcome]:
     jobs[0].outputs[0].parent.mkdir(parents=True, exist_ok=True)  # all go into one folder
     with _bars(quiet) as bar:
         task = bar.add_task("files", total=len(jobs)) if bar else None
         outcomes: list[batch.Outcome] = []
-        for outcome in batch.run(jobs, _work, processes, again):
+        for outcome in batch.run(jobs, work, processes, again):
             outcomes.append(outcome)
             if bar is not None and task is not None:
                 bar.advance(task)
     return outcomes
+
+
+def _said(result: dict[str, Any] | None) -> dict[str, Any]:
+    """A result for programs: without the words for people."""
+    return {name: fact for name, fact in (result or {}).items() if name != "words"}
 
 
 def _report(outcomes: Sequence[batch.Outcome], json_report: bool, quiet: bool) -> None:
@@ -559,7 +970,7 @@ def _report(outcomes: Sequence[batch.Outcome], json_report: bool, quiet: bool) -
                 "outputs": [str(path) for path in o.job.outputs],
                 "status": o.status,
                 "reason": o.reason,
-                **(o.result or {}),
+                **_said(o.result),
             }
             for o in outcomes
         ]
@@ -578,8 +989,11 @@ def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -
         names = ", ".join(str(path) for path in outcome.job.outputs)
         talk.print(
             f"wrote {escape(names)}: {result['frames']} frames at {result['fps']} fps "
-            f"for {result['seconds']:.2f} s of sound, in {result['took']:.1f} s"
+            f"for {result['seconds']:.2f} s of {'video' if 'quality' in result else 'sound'}, "
+            f"in {result['took']:.1f} s"
         )
+        if words := result.get("words"):
+            talk.print(escape(words))
         return
     counts = {status: sum(o.status == status for o in outcomes) for status in ("done", "skipped", "failed")}
     talk.print(", ".join(f"{count} {status}" for status, count in counts.items()))
@@ -608,8 +1022,8 @@ def _to_stdout(name: str | None, option: str, write: Callable[[Path], None]) -> 
 def _facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
     if str(path) != "-" and not path.exists():
         raise MissingFile(f"nothing is at {str(path)!r}")
-    if (path / "index.json").is_file():
-        return _corpus_facts(path)
+    if any((path / name).is_file() for name in ("index.json", "shards.json")):
+        return _corpus_facts(path, plot)
     if path.suffix.lower() in (".glb", ".gltf", ".vrm"):
         try:
             return _motion_facts(path, plot, fps)
@@ -638,14 +1052,30 @@ def _motion_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[s
         draw(motion, Path(plot))
         talk.print(f"drew {escape(plot)}")
     summary = summarise(motion)
-    return summary.as_dict(), summary.words()
+    facts, words = summary.as_dict(), summary.words()
+    if path.suffix.lower() == ".npz" and (noted := npz.notes(path).get("quality")):
+        from artalk.prepare import quality
+
+        report = quality.from_json(noted)
+        return facts | {"quality": report.as_dict()}, f"{words}\n{report.words()}"
+    return facts, words
 
 
-def _corpus_facts(path: Path) -> tuple[dict[str, Any], str]:
-    from artalk.data.clips import Corpus
+def _corpus_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
+    from artalk.data.shards import open_corpus
+    from artalk.prepare import corpora
 
-    corpus = Corpus(path)
-    return {"clips": [asdict(entry) for entry in corpus.entries], "statistics": corpus.statistics}, corpus.words()
+    corpus = open_corpus(path)
+    if plot:
+        corpora.draw(corpus, Path(plot))
+        talk.print(f"drew {escape(plot)}")
+    checked = corpora.check(corpus)
+    facts = {
+        "clips": [asdict(entry) for entry in corpus.entries],
+        "statistics": corpus.statistics,
+        "quality": [source.as_dict() for source in checked],
+    }
+    return facts, "\n".join([corpus.words(), *(source.words() for source in checked)])
 
 
 def _sound_facts(path: Path) -> tuple[dict[str, Any], str]:
@@ -670,8 +1100,11 @@ def _print_assets() -> None:
     for name, kind in assets.KINDS.items():
         if name in have:
             print(f"{name}: {kind.what}, added, SHA-256 {have[name].sha256}")
-        else:
-            print(f"{name}: {kind.what}, not added; it is had from {kind.where}: artalk assets add {name} PATH")
+            continue
+        fetched = f", or artalk assets get {name} ({kind.source.size:,} bytes)" if kind.source else ""
+        print(f"{name}: {kind.what}, not added; it is had from {kind.where}: artalk assets add {name} PATH{fetched}")
+        if kind.licence:
+            print(f"    licence: {kind.licence}")
 
 
 def _decibels(samples: Any) -> float:
@@ -725,6 +1158,22 @@ def _gains(texts: Sequence[str]) -> dict[str, float]:
     return gains
 
 
+def _which(name: str) -> api.Which:
+    if name == "largest" or name == "left" or name == "right":
+        return name
+    raise BadInput(f"of several faces one takes the largest, left or right one, got {name!r}")
+
+
+def _offset(text: str | None) -> Any:
+    """Seconds, "auto" or None."""
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"an offset is auto or a number of seconds such as 0.08, got {text!r}") from None
+
+
 def _backend(name: str) -> api.Backend:
     if name == "auto" or name == "gl" or name == "raster":
         return name
@@ -749,6 +1198,31 @@ def _bar(title: str, quiet: bool) -> Generator[Callable[[int, int], None] | None
             return
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _download(title: str, quiet: bool) -> Generator[Callable[[int, int], None] | None]:
+    """A bar with bytes and pace on a terminal; elsewhere a line at every tenth."""
+    if quiet or not talk.is_terminal:
+        yield None if quiet else _tenths(title)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, TimeRemainingColumn(), console=talk, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tenths(title: str) -> Callable[[int, int], None]:
+    said = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        tenth = 10 * done // total
+        if tenth > said:
+            said = tenth
+            talk.print(escape(f"{title}: {done:,} of {total:,} bytes, {10 * tenth} %"))
+
+    return progress
 
 
 def _say(text: str, quiet: bool) -> None:

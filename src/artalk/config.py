@@ -112,13 +112,20 @@ def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     if value is None and type(None) in options:
         return None
     complaint = BadInput(f"{where} has no type that fits {value!r}")
-    for option in options:
+    for option in sorted(options, key=lambda option: _shared_keys(option, value)):  # the likeliest complains last
         if option is not type(None):
             try:
                 return _read(option, value, where)
             except BadInput as error:
                 complaint = error
     raise complaint
+
+
+def _shared_keys(option: Any, value: Any) -> int:
+    """How many keys of a table a dataclass knows; 0 for all else."""
+    if not is_dataclass(option) or not isinstance(value, Mapping):
+        return 0
+    return len({field.name for field in fields(option)} & set(cast("Mapping[str, Any]", value)))
 
 
 def _read_tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

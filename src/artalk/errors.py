@@ -32,6 +32,10 @@ class MissingAsset(ArtalkError, FileNotFoundError):
     """A head or a weight file that the user has to add; the message says where it is had."""
 
 
+class Unreachable(ArtalkError, ConnectionError):
+    """An address from which nothing comes, or not what was asked for; what came so far is kept."""
+
+
 class NeedsExtra(ArtalkError, ImportError):
     """An optional dependency is asked for and not installed."""
 

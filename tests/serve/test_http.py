@@ -106,6 +106,8 @@ def test_progress_comes_as_events(server, hello):
         ("gains=nose:1", "bad_input"),
         ("gains=head:nan", "bad_input"),
         ("gains=head", "bad_input"),
+        ("style=happy", "bad_input"),
+        ("style=happy:much", "bad_input"),
         ("size=100000", "bad_input"),
         ("rig=/etc/passwd", "bad_input"),
         ("seed=1&seed=2", "bad_input"),

@@ -42,7 +42,7 @@ def motion(*events):
 
 
 def offline(samples, seed=0, rate=16000):
-    return artalk.generator().generate(Audio(samples, rate), seed=seed)
+    return artalk.generator(artalk.api.LIVE).generate(Audio(samples, rate), seed=seed)
 
 
 def wait_for(live, kind, seconds=10.0):

@@ -159,7 +159,9 @@ def test_a_generator_begins_with_the_encoders_of_the_stages_before_it(corpus, tm
         "regression": replace(codec, task="regression", **brief),
         "generator": replace(generator, steps=1, check=1, save=1, rate=1e-9),
     }
-    kept = train(replace(recipe, stages=stages), corpus, tmp_path)
+    with pytest.raises(BadInput, match="takes of 20 frames are shorter than a style clip"):
+        train(replace(recipe, stages=stages), corpus, tmp_path / "short")
+    kept = train(replace(recipe, stages=stages, data=replace(recipe.data, windows=3)), corpus, tmp_path)
     made = checkpoint.load(kept["generator"]).model
     style, speech = checkpoint.load(kept["style"]).model.style, Regression.load(kept["regression"]).speech
     for mine, theirs in ((made.style, style), (made.speech, speech)):

@@ -17,12 +17,13 @@ from artalk.data.clips import FPS, Corpus
 from artalk.errors import BadInput, MissingFile, needs
 from artalk.generators import hearing
 from artalk.generators.generator import FREE, Condition, Generator
+from artalk.generators.shipped import SHIPPED, shipped
 from artalk.motion import Motion
 
 Float = NDArray[np.float32]
 
-BASELINES = ("rest", "mean", "rules", "nearest")
-"""Performers that need no file."""
+BASELINES = ("rest", "mean", "rules", "nearest", *SHIPPED)
+"""Performers that need no file: baselines, and what ships."""
 
 
 class Performer(ABC):
@@ -49,6 +50,8 @@ def performer(name: str, corpus: Corpus) -> Performer:
         return Generated("rules", Visemes())
     if name == "nearest":
         return Nearest(corpus)
+    if name in SHIPPED:
+        return Generated(name, shipped(name))
     path = Path(name)
     if path.suffix not in (".onnx", ".safetensors"):
         raise BadInput(f"what is judged is one of {', '.join(BASELINES)}, a .onnx or a .safetensors, got {name!r}")

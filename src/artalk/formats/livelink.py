@@ -7,6 +7,7 @@ fraction of such a frame. For the units and signs of the angles see `artalk.reta
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,19 +73,30 @@ def read(path: str | Path, fps: Fps | None = None, degrees: bool | None = None) 
 def motion(source: table.Table, fps: Fps | None = None, degrees: bool | None = None) -> Motion:
     """The motion in a table; see `read`."""
     columns = table.shape_columns(source)
-    count = source.column("blendshapecount")
-    seen = [k for k in range(len(source)) if count is None or source.cells(k)[count].strip() not in ("0", "0.0")]
+    seen = rows_with_face(source)
     values = np.zeros((len(seen), len(ARKIT)), np.float32)
     values[:, ARKIT.indices(columns)] = source.numbers(list(columns.values()), seen)
     head = [source.column(name.lower()) for name in livelink.ANGLES[:3]]
     found = [column for column in head if column is not None]
     if len(found) == 3:
         values[:, ARKIT.slice("head")] = livelink.head(_radians(source.numbers(found, seen), degrees))
-    timecode = _timecode_column(source)
-    seconds = _seconds([source.cells(k)[timecode] for k in seen])
+    seconds = seconds_of(source, seen)
     if seconds is None or len(seen) < 2:
         return Motion(values, ARKIT, exact_fps(TIMEBASE if fps is None else fps))
     return table.spaced(values, seconds, fps, source.name)
+
+
+def rows_with_face(source: table.Table) -> list[int]:
+    """The rows of a take in which the app saw a face: those whose BlendshapeCount is not 0."""
+    count = source.column("blendshapecount")
+    return [k for k in range(len(source)) if count is None or source.cells(k)[count].strip() not in ("0", "0.0")]
+
+
+def seconds_of(source: table.Table, rows: Sequence[int]) -> NDArray[np.float64] | None:
+    """The seconds of rows since the first of them; None where timecodes cannot be read or do not rise."""
+    column = _timecode_column(source)
+    times = _seconds([source.cells(row)[column] for row in rows])
+    return None if times is None else times - times[0]
 
 
 def is_take(source: table.Table) -> bool:

@@ -8,12 +8,14 @@
 | `groups`, `sizes`, `kinds` | one entry a group: name, number of columns, kind |
 | `fps` | two whole numbers, numerator and denominator |
 | `start` | the frame at which the piece begins |
+| `note_NAME` | text that goes with it, if any: `note_quality` is the report of `artalk prepare` |
 """
 
 import math
 import warnings
 import zipfile
 import zlib
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -28,12 +30,19 @@ from artalk.motion import Motion
 
 FORMAT, VERSION = "artalk-motion", 1
 
+NOTE = "note_"
+
 MAX_BYTES = 1 << 30
 """Most bytes of one array in a file: a day at 60 frames a second of ARKit motion has 1.1 GB."""
 
 
 def write(motion: Motion, path: str | Path) -> None:
     """Write motion of any channels."""
+    write_noted(motion, path, {})
+
+
+def write_noted(motion: Motion, path: str | Path, notes: Mapping[str, str]) -> None:
+    """Write motion with texts by name, which `notes` reads and everything else ignores."""
     channels = motion.channels
     arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
@@ -46,6 +55,7 @@ def write(motion: Motion, path: str | Path) -> None:
         "kinds": np.array([group.kind for group in channels.groups], np.str_),
         "fps": np.array([motion.fps.numerator, motion.fps.denominator], np.int64),
         "start": np.array(motion.start, np.int64),
+        **{f"{NOTE}{name}": np.array(text, np.str_) for name, text in notes.items()},
     }
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
@@ -53,6 +63,15 @@ def write(motion: Motion, path: str | Path) -> None:
 
 def read(path: str | Path) -> Motion:
     """Read what `write` wrote; anything else is a `BadFile`. Nothing in the file is executed."""
+    return _motion_and_notes(path)[0]
+
+
+def notes(path: str | Path) -> dict[str, str]:
+    """The texts that were written with a motion."""
+    return _motion_and_notes(path)[1]
+
+
+def _motion_and_notes(path: str | Path) -> tuple[Motion, dict[str, str]]:
     path = Path(path)
     if not path.is_file():
         raise MissingFile(f"no file at {str(path)!r}")
@@ -62,7 +81,8 @@ def read(path: str | Path) -> Motion:
             raise BadFile(f"{path.name} is no motion file of artalk: it holds {', '.join(arrays)[:200]}")
         if int(arrays["version"]) != VERSION:
             raise BadFile(f"{path.name} has version {int(arrays['version'])}, this artalk reads {VERSION}: upgrade it")
-        return _motion(arrays)
+        said = {name.removeprefix(NOTE): str(text) for name, text in arrays.items() if name.startswith(NOTE)}
+        return _motion(arrays), said
     except ArtalkError as error:
         raise error if isinstance(error, BadFile) else BadFile(f"{path.name}: {error}") from error
     except KeyError as error:

@@ -152,7 +152,7 @@ def _shapes(name: str) -> list[tuple[int, str]]:
     """The ARKit shapes that `name` may stand for, with how far it is from ARKit's spelling (0: the same)."""
     plain = re.sub(r"\.\d{3}$", "", name)  # Blender numbers copies so
     parts = [part for part in re.split(r"[^0-9A-Za-z]+", plain) if part]
-    table = _spellings()
+    table = spellings()
     # Trailing parts only: what comes before is the prefix of a mesh or of an exporter.
     for skipped in range(len(parts)):
         key = "".join(parts[skipped:]).lower()
@@ -166,7 +166,8 @@ def _key(name: str) -> str:
 
 
 @cache
-def _spellings() -> dict[str, list[tuple[int, str]]]:
+def spellings() -> dict[str, list[tuple[int, str]]]:
+    """What is understood, lower case without separators, to the shapes meant and how far each is from ARKit's own."""
     table: dict[str, list[tuple[int, str]]] = {}
 
     def add(rank: int, spelling: str, *shapes: str) -> None:

@@ -86,6 +86,9 @@ _MIXES: dict[str, dict[str, float]] = {
     "lookRight": {"eyeLookInLeft": 1, "eyeLookOutRight": 1},
     "neutral": {},
 }
+PRESETS = tuple(_MIXES)
+"""The presets in the order of `MIXES`' rows."""
+
 MIXES = mixing_matrix(_MIXES)
 """The (18, 52) ARKit weights of each preset."""
 
@@ -135,8 +138,8 @@ def gaze(motion: Motion) -> NDArray[np.float64]:
     return np.stack([up, to_left], axis=-1)
 
 
-# What the vowels are told apart by: opening, spreading, funnel, pucker.
-_TELLS = ("jawOpen", "mouthStretchLeft", "mouthFunnel", "mouthPucker")
+TELLS = ("jawOpen", "mouthStretchLeft", "mouthFunnel", "mouthPucker")
+"""What the vowels are told apart by: opening, spreading, funnel, pucker."""
 
 
 def _vowels(motion: Motion) -> NDArray[np.float64]:
@@ -148,7 +151,7 @@ def _vowels(motion: Motion) -> NDArray[np.float64]:
     # Lips spread by smiling and by dimpling as well as by stretching.
     spread = np.maximum.reduce([sides("mouthStretch"), sides("mouthSmile") * 0.6, sides("mouthDimple") * 0.6])
     told = np.stack([opening(motion), spread, motion.channel("mouthFunnel"), motion.channel("mouthPucker")], axis=-1)
-    basis = MIXES[[list(_MIXES).index(name) for name in VOWELS]][:, ARKIT.indices(_TELLS)]
+    basis = MIXES[[list(_MIXES).index(name) for name in VOWELS]][:, ARKIT.indices(TELLS)]
     # Spread lips alone are a smile, not a vowel: spreading counts as far as the mouth is open.
     told[:, 1] *= (told[:, 0] / 0.1).clip(0, 1)
     # The constant is half an L1 term: of mixes that fit alike, that of fewer vowels.

@@ -93,9 +93,15 @@ class Server:
     def _routes(self, page: Path) -> list[BaseRoute]:
         routes: list[BaseRoute] = [
             WebSocketRoute("/v1/live", self._live),
-            Route("/v1/animate", self._animate, methods=["POST"]),
-            Route("/v1/results/{name}", self._result),
-            Route("/v1/info", self._info),
+            # Under a mount of their own, so that a wrong method is told from a page's missing file.
+            Mount(
+                "/v1",
+                routes=[
+                    Route("/animate", self._animate, methods=["POST"]),
+                    Route("/results/{name}", self._result),
+                    Route("/info", self._info),
+                ],
+            ),
             Route("/openapi.json", self._openapi),
             Route("/health", self._health),
             Route("/ready", self._ready),

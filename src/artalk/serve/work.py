@@ -6,6 +6,7 @@ under a name of ours.
 
 import asyncio
 import logging
+import math
 import secrets
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 from artalk import api, edit
 from artalk.audio import load as load_audio
 from artalk.errors import ArtalkError, BadInput
-from artalk.generators.generator import Generator
+from artalk.generators.generator import Condition, Generator
 from artalk.motion import exact_fps
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits
@@ -62,6 +63,7 @@ class Order:
     model: str = ""
     seed: int = 0
     fps: str = ""
+    style: str = ""
     gains: str = ""
     size: int = 512
 
@@ -87,14 +89,27 @@ class Order:
     @property
     def parts(self) -> dict[str, float]:
         """The gains, from "head:0.5,lips:1.2"."""
-        gains: dict[str, float] = {}
-        for text in filter(None, self.gains.split(",")):
-            part, _, factor = text.partition(":")
-            try:
-                gains[part] = float(factor)
-            except ValueError:
-                raise BadInput(f"a gain is PART:FACTOR such as head:0.5, got {text[:40]!r}") from None
-        return gains
+        return _numbers(self.gains, "a gain is PART:FACTOR such as head:0.5")
+
+    @property
+    def condition(self) -> Condition:
+        """The style, from "lively:0.7,calm:0.3"; a name alone counts whole."""
+        shares = _numbers(self.style, "a style is NAME or NAME:SHARE such as lively:0.7", "1")
+        return Condition(shares or None)
+
+
+def _numbers(text: str, wanted: str, usual: str = "") -> dict[str, float]:
+    """Names with their numbers, from "head:0.5,lips:1.2"; `usual` is the number of a name without one."""
+    numbers: dict[str, float] = {}
+    for part in filter(None, text.split(",")):
+        name, _, number = part.partition(":")
+        try:
+            numbers[name] = float(number or usual)
+        except ValueError:
+            raise BadInput(f"{wanted}, got {part[:40]!r}") from None
+        if not math.isfinite(numbers[name]):
+            raise BadInput(f"{wanted}, got {part[:40]!r}")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,7 @@ class Workshop:
         """The file; `progress` is called in this event loop. Raises `Busy`, `OutOfTime` and what is wrong with it."""
         order.check(self._limits)
         generator = self._generator(order.model)
+        generator.check(order.condition)
         if self._waiting >= self._limits.jobs + self._limits.jobs_waiting:
             raise Busy(f"{self._waiting} files are being worked on or wait: try again later")
         loop, given_up = asyncio.get_running_loop(), threading.Event()
@@ -184,7 +200,7 @@ def _make(generator: Generator, sound: bytes, order: Order, limits: Limits, step
     """One sound into one file; in a worker's thread."""
     step(0, 1)
     audio = load_audio(sound, max_duration=limits.upload_seconds)
-    motion = generator.generate(audio, seed=order.seed, progress=step)
+    motion = generator.generate(audio, order.condition, order.seed, step)
     if order.fps:
         motion = motion.resample(order.fps, frames=audio.frames_at(exact_fps(order.fps)))
     if order.parts:

@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from artalk import checkpoint
 from artalk.channels import ARKIT
+from artalk.checkpoint import Checkpoint
 from artalk.data.clips import Clip, Corpus, Entry
 from artalk.data.phones import PHONES
+from artalk.errors import BadInput
 from artalk.evaluate import face as faces
 from artalk.evaluate.face import Face
 from artalk.models.artalk import Artalk, ArtalkConfig
@@ -59,6 +61,17 @@ class Learner(nn.Module, ABC):
     def slow(self) -> list[nn.Parameter]:
         """Parameters that only a share of the rate moves."""
         return []
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Keep the parameters whose names begin with one of `names`; raises `BadInput` where none does."""
+        parameters = {name.removeprefix("model."): each for name, each in self.named_parameters()}
+        for start in names:
+            chosen = [each for name, each in parameters.items() if f"{name}.".startswith(f"{start}.")]
+            if not chosen:
+                parts = dict.fromkeys(name.rpartition(".")[0] for name in parameters)
+                raise BadInput(f"frozen names parts of the model ({', '.join(list(parts)[:8])} …), got {start!r}")
+            for each in chosen:
+                each.requires_grad_(False)
 
     @abstractmethod
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
@@ -109,7 +122,7 @@ class CodecLearner(Learner):
 
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
         """Write a checkpoint."""
-        checkpoint.save(checkpoint.Checkpoint(self.model, card), path)
+        checkpoint.save(Checkpoint(self.model, card), path)
 
 
 @final
@@ -131,7 +144,9 @@ class StyleLearner(Learner):
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
         """The contrast of two clips of each row's way of moving."""
         _, contrast = self.model.styles(batch, rng)
-        assert contrast is not None, "a style clip as long as a window is long enough"
+        if contrast is None:
+            least, got = self.model.config.style.least, batch.motion.shape[1]
+            raise BadInput(f"takes of {got} frames are shorter than a style clip ({least}): let data.windows be more")
         return {"contrast": contrast, "total": contrast}
 
     @torch.no_grad()
@@ -145,7 +160,7 @@ class StyleLearner(Learner):
 
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
         """Write a checkpoint of a model that knows nothing but style."""
-        checkpoint.save(checkpoint.Checkpoint(self.model, card), path)
+        checkpoint.save(Checkpoint(self.model, card), path)
 
 
 class Speaker(Learner, ABC, Generic[Spoken]):
@@ -180,7 +195,12 @@ class Speaker(Learner, ABC, Generic[Spoken]):
 
 @final
 class GeneratorLearner(Speaker[Artalk]):
-    """Stage 2: speech, style and past to codes."""
+    """Stage 2: speech, style and past to codes. What goes on from a `base` keeps its named styles and its card."""
+
+    def __init__(self, model: Artalk, base: Checkpoint | None = None) -> None:
+        super().__init__(model)
+        self.known = {} if base is None else base.styles
+        self.origin: Card = {} if base is None else {"base": base.card}
 
     @torch.no_grad()
     def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
@@ -218,7 +238,7 @@ class GeneratorLearner(Speaker[Artalk]):
 
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
         """Write a checkpoint with the corpus' ways of moving as named styles."""
-        checkpoint.save(checkpoint.Checkpoint(self.model, card, self._named(corpus)), path)
+        checkpoint.save(Checkpoint(self.model, card | self.origin, self.known | self._named(corpus)), path)
 
     @torch.no_grad()
     def _named(self, corpus: Corpus) -> dict[str, list[float]]:
@@ -260,10 +280,21 @@ def _face(most: int) -> Face:
     return faces.of_rig(head(), most)
 
 
-def begin(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
-    """The learner of a stage before its first step. `made` are the files that the stages before it kept."""
-    config = with_phones(recipe.model)
+def begin(
+    stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path], base: Checkpoint | None = None
+) -> Learner:
+    """The learner of a stage before its first step.
+
+    `made` are the files that the stages before it kept; `base` is a model to go on with.
+    """
     seeded(recipe.seed)
+    learner = _new(stage, recipe, corpus, made) if base is None else GeneratorLearner(cast(Artalk, base.model), base)
+    learner.freeze(stage.frozen)
+    return learner
+
+
+def _new(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
+    config = with_phones(recipe.model)
     if stage.task == "codec":
         return CodecLearner(_measured(Codec(config.codec), corpus))
     if stage.task == "regression":

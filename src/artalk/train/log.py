@@ -19,7 +19,7 @@ class Log:
     def __init__(self, folder: Path, stage: str, step: int) -> None:
         self._path, self._folder, self._stage = folder / "log.jsonl", folder, stage
         self._drawn = time.monotonic()
-        kept = [row for row in read(folder) if row["stage"] != stage or row["step"] <= step]
+        kept = [row for row in read(folder) if row["stage"] != stage or (step and row["step"] <= step)]
         with atomic(self._path) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 

@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -28,6 +28,7 @@ from artalk.data.clips import Corpus
 from artalk.errors import BadFile, BadInput, needs
 from artalk.formats.atomic import atomic
 from artalk.models.batch import Batch
+from artalk.train import adapt
 from artalk.train.learners import Figures, Learner, begin, seeded
 from artalk.train.log import Log
 from artalk.train.recipe import Recipe, Stage, Task
@@ -48,24 +49,35 @@ class Progress:
     figures: Figures = field(default_factory=dict[str, float])
 
 
-def train(recipe: Recipe, corpus: Corpus, folder: Path, report: Report = lambda _: None) -> dict[str, Path]:
+def train(
+    recipe: Recipe, corpus: Corpus, folder: Path, report: Report = lambda _: None, rehearsal: Corpus | None = None
+) -> dict[str, Path]:
     """Train all stages into `folder`, or go on where a run there ended; the best model of each stage.
 
-    Started by torchrun, or `accelerate launch`, on several processes, these share each step's rows. Raises `BadInput`
-    where the folder holds a run of another recipe.
+    A `rehearsal` is a second corpus, which has a share of the rows (`Data.rehearsal`) and on which models are judged
+    apart; a recipe with `init` makes one where there is none (`adapt.replay`). Started by torchrun, or `accelerate
+    launch`, on several processes, these share each step's rows. Raises `BadInput` where the folder holds a run of
+    another recipe.
     """
     accelerate = needs("accelerate", "train", "training")
     gpu = torch.cuda.is_available()
     wrapped = accelerate.DistributedDataParallelKwargs(find_unused_parameters=True)
     machine = accelerate.Accelerator(cpu=not gpu, mixed_precision="no", kwargs_handlers=[wrapped])
     torch.set_flush_denormal(True)
+    base = adapt.base(recipe)
+    if base is not None:
+        recipe = replace(recipe, model=base.model.config)
     if machine.is_main_process:
         _claim(folder, recipe)
     machine.wait_for_everyone()
+    if base is not None and rehearsal is None:
+        with machine.main_process_first():
+            rehearsal = adapt.replay(base, corpus, folder / "replay")
     kept: dict[str, Path] = {}
     made: dict[Task, Path] = {}
     for number, (name, stage) in enumerate(recipe.stages.items()):
-        run = Run(machine, recipe, corpus, folder, name, number, begin(stage, recipe, corpus, made))
+        learner = begin(stage, recipe, corpus, made, base)
+        run = Run(machine, recipe, corpus, folder, name, number, learner, rehearsal)
         made[stage.task] = kept[name] = run.finish(report)
     return kept
 
@@ -81,6 +93,8 @@ class Run:
     name: str
     number: int
     learner: Learner
+    rehearsal: Corpus | None = None
+    before: Figures = field(default_factory=dict[str, float], init=False)
     step: int = field(default=0, init=False)
     best: float = field(default=math.inf, init=False)
 
@@ -96,6 +110,7 @@ class Run:
     def finish(self, report: Report) -> Path:
         """Train to the last step; the file of the best model."""
         best = self.place / "best.safetensors"
+        self._start(report)
         started, begun = time.monotonic(), self.step
         for batch in self._batches():
             losses = self._learn(batch)
@@ -114,6 +129,14 @@ class Run:
         self.machine.wait_for_everyone()
         return best
 
+    def _start(self, report: Report) -> None:
+        """A model that goes on from another is judged before it learns: what comes has to be better."""
+        if self.log is None or self.step or not self.recipe.init:
+            return
+        figures = self.check()
+        self.log.add(0, {}, figures)
+        report(Progress(self.name, 0, self.stage.steps, math.nan, 0.0, figures))
+
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.stage.steps
 
@@ -124,7 +147,11 @@ class Run:
             raise BadInput(f"{self.stage.rows} rows a step are not shared out evenly to {ranks} processes")
         seed = self.recipe.seed * 100 + self.number
         hear = learner.hearing(self.corpus, self.recipe)
-        takes = Takes(self.corpus, "train", self.recipe.data, learner.shape, seed, *learner.wants, hear)
+        common = self.recipe.data, learner.shape, seed, *learner.wants
+        takes = Takes(self.corpus, "train", *common, hear)
+        if self.rehearsal is not None:
+            others = Takes(self.rehearsal, "train", *common, first=takes.ways)
+            takes = adapt.Rehearsed(takes, others, self.recipe.data.rehearsal)
         with ThreadPoolExecutor(1) as maker:
 
             def order(step: int) -> Any:
@@ -181,19 +208,37 @@ class Run:
 
     def check(self) -> Figures:
         """Judge the averaged weights and keep them if they are the best so far."""
-        figures = self.averaged.judge(self.corpus, self.recipe, self.stage)
-        score = figures.get("score", -float(self.step))  # nothing to judge by: the newest
-        if not score >= self.best:
-            self.best = score
-            card = {"recipe": config.to_dict(self.recipe), "stage": self.name, "step": self.step, "figures": figures}
+        figures = self._judged()
+        card = {"recipe": config.to_dict(self.recipe), "stage": self.name, "step": self.step, "figures": figures}
+        if self.recipe.init:
+            self.before = self.before or figures
+            card["before"] = self.before
+        score = self._score(figures)
+        # A score that is no number is no better than any, but a run always leaves a model.
+        if score < self.best or not (self.place / "best.safetensors").is_file():
+            self.best = min(self.best, score)
             self.averaged.keep(self.place / "best.safetensors", card, self.corpus)
         return figures
+
+    def _judged(self) -> Figures:
+        figures = self.averaged.judge(self.corpus, self.recipe, self.stage)
+        if self.rehearsal is None:
+            return figures
+        others = self.averaged.judge(self.rehearsal, self.recipe, self.stage)
+        return figures | {f"others.{name}": value for name, value in others.items()}
+
+    def _score(self, figures: Figures) -> float:
+        """What has to fall: the model's own score, or how far one that goes on has come; else the newest is best."""
+        if "score" not in figures:
+            return -float(self.step)
+        return adapt.ratio(figures, self.before) if self.recipe.init else figures["score"]
 
     def save(self) -> None:
         """Write what `resume` needs, whole or not at all."""
         state = {
             "step": self.step,
             "best": self.best,
+            "before": self.before,
             "learner": self.learner.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -217,7 +262,7 @@ class Run:
             raise BadFile(
                 f"{str(path)!r} is not the state of this stage; move the folder away to begin anew"
             ) from error
-        self.step, self.best = int(state["step"]), float(state["best"])
+        self.step, self.best, self.before = int(state["step"]), float(state["best"]), state.get("before", {})
 
 
 def _claim(folder: Path, recipe: Recipe) -> None:

@@ -23,7 +23,8 @@ class Stage:
     `ema` is the decay of the averaged weights that are judged and kept; gradients are cut at the norm `clip`. Every
     `check` steps the averaged weights are judged on the validation split, and every `save` steps the run can go on
     from there. `precision` is that of the forward pass; weights stay in float32. A pretrained speech encoder that is
-    tuned learns at the share `tuning` of the rate.
+    tuned learns at the share `tuning` of the rate. Parameters whose names begin with one of `frozen` (whole words:
+    "speech.blocks.0") stay as they are.
     """
 
     task: Task
@@ -39,6 +40,7 @@ class Stage:
     save: int = 100
     precision: Literal["float32", "bfloat16"] = "float32"
     tuning: float = 0.05
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.steps, self.rows, self.check, self.save) < 1:
@@ -75,7 +77,8 @@ class Data:
     `sources` says how often pieces of a source are drawn for each minute that it has (1 where it is not named; 0 leaves
     it out); `kinds` the same for real, styled and taught motion and for sound without motion, `silent`.
     `style_seconds` is the range of lengths of style clips. `cached` takes the features of a frozen pretrained speech
-    encoder from the disk: each clip is heard once, as it is, so that no change of sound may be asked for.
+    encoder from the disk: each clip is heard once, as it is, so that no change of sound may be asked for. Where a
+    second corpus is rehearsed, `rehearsal` is the share of a step's rows that it has.
     """
 
     windows: int = 2
@@ -88,8 +91,11 @@ class Data:
     sound: Sound = Sound()
     validation_clips: int = 48
     cached: bool = False
+    rehearsal: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 < self.rehearsal < 1:
+            raise BadInput(f"the share of rows to rehearse lies between 0 and 1, got {self.rehearsal}")
         if self.windows < 1 or self.validation_clips < 1:
             raise BadInput("a take has at least one window, and at least one clip is judged")
 
@@ -99,6 +105,8 @@ class Recipe:
     """`stages` are trained one after the other, each with what the ones before it have made.
 
     `encoder` is the local folder with the weights of the pretrained speech encoder, where `model.speech` names one.
+    With `init`, the name of a model that comes with the package or the path of a `.safetensors`, the one stage goes on
+    training that model, whose config is then `model`.
     """
 
     model: ArtalkConfig = ArtalkConfig()
@@ -106,12 +114,17 @@ class Recipe:
     data: Data = Data()
     seed: int = 0
     encoder: str = ""
+    init: str = ""
 
     def __post_init__(self) -> None:
-        self._check_encoder()
         if not self.stages:
             raise BadInput("a recipe has at least one stage: [stages.codec] task = 'codec', steps = …")
         tasks = [stage.task for stage in self.stages.values()]
+        if self.init:
+            if tasks != ["generator"] or self.encoder or self.data.cached:
+                raise BadInput("a recipe with init has one stage, a generator, and neither encoder nor data.cached")
+            return
+        self._check_encoder()
         first = min((tasks.index(task) for task in ("style", "generator") if task in tasks), default=len(tasks))
         if first < len(tasks) and "codec" not in tasks[:first]:
             raise BadInput(f"a {tasks[first]} is trained on a codec: a stage with task 'codec' comes before it")

@@ -70,7 +70,10 @@ Way = tuple[str, str, str]
 
 
 class Takes:
-    """The takes of one split. Speech without motion is drawn only where sound is wanted."""
+    """The takes of one split. Speech without motion is drawn only where sound is wanted.
+
+    Ways of moving are numbered from `first` on.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Takes:
         with_sound: bool,
         with_style: bool,
         hear: Hear | None = None,
+        first: int = 0,
     ) -> None:
         self._data, self._shape, self._seed = data, shape, seed
         self._sound, self._styled = with_sound, with_style
@@ -97,7 +101,7 @@ class Takes:
         self._ways: dict[Way, list[Entry]] = {}
         for entry in chosen:
             self._ways.setdefault(_way(entry), []).append(entry)
-        self._numbers = {way: number for number, way in enumerate(self._ways)}
+        self._numbers = {way: number for number, way in enumerate(self._ways, first)}
         self._hear, self._silence = hear, UNHEARD
         if hear is not None:
             self._silence = hear(np.zeros(SILENCE * HOP, np.float32))
@@ -115,10 +119,15 @@ class Takes:
         kind = "silent" if silent else entry.kind
         return self._data.sources.get(entry.source, 1.0) * self._data.kinds.get(kind, 1.0)
 
+    @property
+    def ways(self) -> int:
+        """How many ways of moving there are."""
+        return len(self._ways)
+
     def batch(self, step: int, rows: int, rank: int = 0, ranks: int = 1) -> Batch:
         """The rows of a step that fall to process `rank` of `ranks`."""
         mine = range(rank, rows, ranks)
-        return _collate([self.row(step, row) for row in mine])
+        return collate([self.row(step, row) for row in mine])
 
     def row(self, step: int, row: int) -> dict[str, NDArray[np.generic]]:
         """One take: the fields of `Batch` without their first axis."""
@@ -248,7 +257,8 @@ def _played(piece: Piece, tempo: float, frames: int) -> Piece:
     )
 
 
-def _collate(rows: list[dict[str, NDArray[np.generic]]]) -> Batch:
+def collate(rows: list[dict[str, NDArray[np.generic]]]) -> Batch:
+    """A batch of the rows of `Takes.row`."""
     fields = {name: torch.tensor(np.stack([row[name] for row in rows])) for name in rows[0]}
     for name in ("style_frames", "style_id"):
         if name in fields:

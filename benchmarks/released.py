@@ -1,0 +1,247 @@
+"""The released model against its plain description: time of each part, memory, and what the faster ways deviate by.
+
+python -m benchmarks.released                                  # full size, 4, 8 and 30 s of sound, about 20 minutes
+python -m benchmarks.released --size small --rounds 1          # a look at the table
+python -m benchmarks.released --ways reference,exact --seconds 4
+
+Weights are random. Every way runs in a process of its own and warms up on one window; the rounds go through all ways
+in turn, so that what else the machine does hits all alike, and the table shows medians. Times are of the model alone:
+sound in memory to motion in memory, the speech encoder included, no file, no mesh, no smoothing.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks.released_reference import Reference
+
+from artalk.audio import Audio
+from artalk.models.released import file, layout
+from artalk.models.released.config import CodecSizes, ReleasedConfig, Wav2vec2Config
+from artalk.models.released.generator import Options, Released
+from artalk.models.released.style import positions
+
+SIZES = {
+    "full": ReleasedConfig(),
+    "small": ReleasedConfig(
+        width=192,
+        depth=3,
+        heads=3,
+        hidden=768,
+        features=128,
+        wav2vec2=Wav2vec2Config(width=128, depth=3, heads=2, hidden=512, conv_width=64, positions=32, groups=4),
+        codec=CodecSizes(width=128, depth=2, heads=2, hidden=192),
+    ),
+}
+
+WAYS = {
+    "reference": None,
+    "exact": Options(raw=True),
+    "ahead": Options(raw=True, ahead=True),
+    "encoder bf16": Options(raw=True, encoder="bfloat16"),
+    "encoder int8": Options(raw=True, encoder="int8"),
+    "all bf16": Options(raw=True, encoder="bfloat16", generator="bfloat16"),
+    "all bf16, ahead": Options(raw=True, encoder="bfloat16", generator="bfloat16", ahead=True),
+}
+
+UTTERANCES = 4
+"""Side by side in the batch that is timed."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="full")
+    parser.add_argument("--seconds", type=lambda text: [float(part) for part in text.split(",")], default=[4, 8, 30])
+    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint to measure instead of random weights")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one, given.checkpoint, given.seconds, given.threads)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = given.checkpoint or random_checkpoint(Path(folder) / "random.pt", SIZES[given.size])
+        rounds = [{way: in_a_process(way, path, given) for way in given.ways} for _ in range(given.rounds)]
+    print(f"{given.size} size, {given.threads} threads, medians of {given.rounds} rounds\n")
+    table({way: [one[way] for one in rounds] for way in given.ways}, given.seconds)
+
+
+def in_a_process(way, path, given):
+    seconds = ",".join(map(str, given.seconds))
+    command = [sys.executable, "-m", "benchmarks.released", "--one", way, "--checkpoint", str(path)]
+    command += ["--seconds", seconds, "--threads", str(given.threads)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(given.threads)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout)
+
+
+def measure(way, path, seconds, threads):
+    """Times in seconds by length and part, loading, peak memory in MB, and deviations from exact float32."""
+    torch.set_num_threads(threads)
+    started = time.perf_counter()
+    contents = file.read(path)
+    options = WAYS[way]
+    runner = Reference(contents.tensors, contents.config) if options is None else Released(contents.model(), options)
+    facts = {"loading": time.perf_counter() - started, "times": {}}
+    run(runner, sound(contents.config.samples / 16000))
+    for length in seconds:
+        facts["times"][str(length)] = run(runner, sound(length))
+    if options is not None:
+        facts["batch"] = batch(runner, min(seconds))
+    facts["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if options is not None:
+        facts |= deviation(runner, contents, sound(8))
+    return facts
+
+
+def run(runner, samples):
+    """Seconds of the whole and of each part."""
+    if isinstance(runner, Reference):
+        runner.seconds = dict.fromkeys(runner.seconds, 0.0)
+        started = time.perf_counter()
+        runner(torch.from_numpy(samples))
+        return {"all": time.perf_counter() - started} | runner.seconds
+    audio = Audio(samples, 16000)
+    started = time.perf_counter()
+    runner.generate(audio)
+    return {"all": time.perf_counter() - started} | parts(runner, samples)
+
+
+@torch.inference_mode()
+def parts(runner, samples):
+    """The same work again, with a clock between its parts."""
+    seconds, model = {"encoder": 0.0, "generator": 0.0, "codec": 0.0}, runner.model
+
+    def timed(part, function, *arguments):
+        started = time.perf_counter()
+        made = function(*arguments)
+        seconds[part] += time.perf_counter() - started
+        return made
+
+    manner, motion = model.generator.manner(None), None
+    for window in windows(samples, model.config.samples):
+        features = timed("encoder", model.speech, window[None])
+        before = model.rest() if motion is None else timed("codec", model.codec.encode, motion)
+        predicted = timed("generator", lambda: model.generator(model.condition(features), before, manner))  # noqa: B023
+        motion = timed("codec", model.codec.decode, before, predicted.bits)
+    return seconds
+
+
+def batch(runner, length):
+    """Seconds an utterance, several side by side."""
+    sounds = [Audio(sound(length, seed), 16000) for seed in range(UTTERANCES)]
+    started = time.perf_counter()
+    runner.generate_many(sounds)
+    return (time.perf_counter() - started) / UTTERANCES
+
+
+@torch.inference_mode()
+def deviation(runner, contents, samples):
+    """Against exact float32, window by window from the exact run's history: random weights forgive no bit, so what
+    follows a bit that fell otherwise says nothing."""
+    exact, fast = contents.model(), runner.model
+    manner, before = exact.generator.manner(None), exact.rest()
+    features, bits, motions = [], [], []
+    for window in windows(samples, exact.config.samples):
+        true, made = exact.speech(window[None]), fast.speech(window[None])
+        features.append(float((made - true).norm() / true.norm()))
+        motion, predicted = exact.window(true, before, manner)
+        other, guessed = fast.window(made, before, fast.generator.manner(None))
+        bits.append(float((predicted.bits != guessed.bits).float().mean()))
+        motions.append(float(((motion - other) / exact.codec.deviation).abs().mean()))
+        before = exact.codec.encode(motion)
+    return {"features": statistics.mean(features), "bits": statistics.mean(bits), "motion": statistics.mean(motions)}
+
+
+def table(results, seconds):
+    lengths = [
+        str(float(length)) if str(length) not in next(iter(results.values()))[0]["times"] else str(length)
+        for length in seconds
+    ]
+    print("| way | sound | all | encoder | generator | codec | real time | speed-up |")
+    print("|---|---|---|---|---|---|---|---|")
+    for way, rounds in results.items():
+        for length in lengths:
+            times = {
+                part: statistics.median(one["times"][length][part] for one in rounds)
+                for part in rounds[0]["times"][length]
+            }
+            gain = ""
+            if "reference" in results:
+                gain = (
+                    f"{statistics.median(r['times'][length]['all'] for r in results['reference']) / times['all']:.2f}"
+                )
+            cells = " | ".join(f"{times[part]:.2f}" for part in ("all", "encoder", "generator", "codec"))
+            print(f"| {way} | {float(length):g} s | {cells} | {times['all'] / float(length):.3f} | {gain} |")
+    print("\n| way | loading | peak memory | each of a batch | features off by | bits that differ | motion off by |")
+    print("|---|---|---|---|---|---|---|")
+    for way, rounds in results.items():
+        middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0] if key != "times"}
+        cells = [f"{middle['loading']:.1f} s", f"{middle['memory']:.0f} MB"]
+        cells.append(f"{middle['batch']:.2f} s" if "batch" in middle else "")
+        cells += (
+            [f"{middle['features']:.1e}", f"{middle['bits']:.2%}", f"{middle['motion']:.3f} sd"]
+            if "bits" in middle
+            else [""] * 3
+        )
+        print(f"| {way} | {' | '.join(cells)} |")
+
+
+def windows(samples, size):
+    padded = np.zeros(math.ceil(len(samples) / size) * size, np.float32)
+    padded[: len(samples)] = samples
+    return torch.from_numpy(padded).view(-1, size)
+
+
+def sound(seconds, seed=0):
+    """Noise with the rhythm of syllables."""
+    random = np.random.default_rng(seed)
+    count = int(seconds * 16000)
+    loud = 0.1 + 0.1 * np.sin(2 * np.pi * 4 * np.arange(count) / 16000)
+    return (random.normal(0, 1, count) * loud).astype(np.float32)
+
+
+def random_checkpoint(path, config):
+    """A checkpoint of a size with random weights, scaled so that sound, style and history all have a say."""
+    random = torch.Generator().manual_seed(1)
+    tensors = {}
+    for name, shape in layout.shapes(config).items():
+        noise = torch.randn(shape, generator=random)
+        if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")):
+            tensors[name] = 1 + 0.1 * noise
+        elif name.endswith("motion_std"):
+            tensors[name] = 0.1 + 0.02 * noise.clamp(-3, 3)
+        elif name.endswith(("bias", "motion_mean")) or "embed" in name and len(shape) != 2 or "scale_mul" in name:
+            tensors[name] = 0.2 * noise
+        else:
+            gain = 3 if name.startswith(("logits_head", "vqfeat", "basic_vae.decoder.inp")) else 1
+            tensors[name] = gain * noise / math.sqrt(math.prod(shape[1:]))
+    level = torch.repeat_interleave(torch.arange(len(config.scales)), torch.tensor(config.scales))
+    own = torch.where(level[:, None] >= level[None], 0.0, float("-inf"))
+    half = torch.arange(2 * config.window) // config.window
+    tensors |= {
+        "lvl_idx": level[None],
+        "attn_bias_for_masking": torch.cat([torch.zeros_like(own), own], dim=1)[None, None],
+        "basic_vae.attn_mask": torch.where(half[:, None] >= half[None], 0.0, float("-inf"))[None, None],
+        "style_encoder.PE.pe": positions(config.style.longest, config.style.width)[None],
+        "style_encoder.motion_mean": tensors["basic_vae.motion_mean"],
+        "style_encoder.motion_std": tensors["basic_vae.motion_std"],
+    }
+    torch.save(tensors, path)
+    return path
+
+
+if __name__ == "__main__":
+    main()

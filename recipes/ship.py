@@ -1,0 +1,140 @@
+"""Turn a trained generator into the files that ship with the package, with a card made from its corpus.
+
+    python recipes/ship.py RUN/generator/best.safetensors CORPUS [--name artalk] [--weights int8] [--figures F.json]
+
+Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (float16, to tune from) and NAME.md (the card in words)
+into src/artalk/weights, and prints how far the .onnx is from torch. F is what `benchmarks/default_model.py --json`
+wrote. `--lips-blend`, `--rest-temperature` and `--rest-top-p` set what the model does when nothing is asked for.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import artalk
+from artalk import checkpoint
+from artalk.data.clips import Corpus
+from artalk.models.artalk import Artalk, TrunkConfig
+
+ROOT = Path(__file__).parents[1]
+HELLO = ROOT / "examples" / "hello.flac"
+MOST_MEGABYTES = 30
+
+LIMITS = [
+    "Lips were measured on two people (English and Mandarin); other voices follow a teacher made from the first.",
+    "The head is learnt from motion that rules made: alive and bounded, not a person's. Lids and gaze are the rules'.",
+    "Cheeks, nose, squint, tongue and the jaw's forward shift were not measured and stay at rest.",
+    "No emotion is heard; a style clip is the way to ask for one.",
+]
+
+
+def sources(corpus: Corpus) -> list[dict[str, Any]]:
+    """Minutes by source and kind, with licence and credit, of the training split."""
+    minutes: dict[tuple[str, str], float] = defaultdict(float)
+    terms: dict[str, tuple[str, str]] = {}
+    for entry in corpus.select("train"):
+        minutes[entry.source, entry.kind if entry.observed else "sound alone"] += entry.seconds / 60
+        terms[entry.source] = entry.licence, entry.credit
+    return [
+        {"source": s, "kind": k, "minutes": round(m, 1), "licence": terms[s][0], "credit": terms[s][1]}
+        for (s, k), m in sorted(minutes.items())
+    ]
+
+
+def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float]) -> str:
+    """The card for a person."""
+    config, count = model.config, sum(p.numel() for p in model.parameters())
+    lines = [
+        f"# {name}",
+        "",
+        f"Speech to ARKit's 52 weights and the head's rotation at 25 fps: {count / 1e6:.1f} M parameters, windows "
+        f"of {config.codec.window} frames at scales {list(config.codec.scales)}, {config.speech.lookahead} frames of "
+        "look-ahead.",
+        "",
+        "| file | MB |",
+        "|---|---|",
+        *(f"| {file} | {size:.1f} |" for file, size in sizes.items()),
+        "",
+        "## Trained on",
+        "",
+        "| source | kind | minutes | licence | credit |",
+        "|---|---|---|---|---|",
+        *("| {source} | {kind} | {minutes} | {licence} | {credit} |".format(**row) for row in card["sources"]),
+        "",
+        "*real* was measured on a face, *styled* is real motion with a planted habit, *taught* was made from phones by "
+        "a teacher fitted to the real part. Held-out sentences are chosen by a hash of their words.",
+        "",
+        "## Figures",
+        "",
+        *(f"- {line}" for line in card["figures"]),
+        "",
+        "## Limits",
+        "",
+        *(f"- {line}" for line in card["limits"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def turned(model: Artalk, lips_blend: float | None, temperature: float | None, top_p: float | None) -> Artalk:
+    """The same weights with other defaults of generation."""
+    trunks: dict[str, TrunkConfig] = dict(model.config.trunks)
+    if lips_blend is not None:
+        trunks["lips"] = replace(trunks["lips"], blend=lips_blend)
+    if temperature is not None:
+        trunks["rest"] = replace(trunks["rest"], temperature=temperature)
+    if top_p is not None:
+        trunks["rest"] = replace(trunks["rest"], top_p=top_p)
+    made = Artalk(replace(model.config, trunks=trunks))
+    made.load_state_dict(model.state_dict())
+    return made.eval()
+
+
+def main() -> None:
+    """Write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint")
+    parser.add_argument("corpus")
+    parser.add_argument("--name", default="artalk")
+    parser.add_argument("--folder", type=Path, default=ROOT / "src" / "artalk" / "weights")
+    parser.add_argument("--weights", default="int8", choices=["float32", "float16", "int8"])
+    parser.add_argument("--figures", type=Path)
+    parser.add_argument("--lips-blend", type=float)
+    parser.add_argument("--rest-temperature", type=float)
+    parser.add_argument("--rest-top-p", type=float)
+    wishes = parser.parse_args()
+    loaded = checkpoint.load(wishes.checkpoint)
+    assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
+    model = turned(loaded.model, wishes.lips_blend, wishes.rest_temperature, wishes.rest_top_p)
+    card = {
+        "sources": sources(Corpus(Path(wishes.corpus))),
+        "figures": json.loads(wishes.figures.read_text()) if wishes.figures else [],
+        "limits": LIMITS,
+        "recipe": loaded.card.get("recipe"),
+        "step": loaded.card.get("step"),
+    }
+    made = replace(loaded, model=model, card=card)
+    wishes.folder.mkdir(parents=True, exist_ok=True)
+    onnx, tensors = (wishes.folder / f"{wishes.name}.{suffix}" for suffix in ("onnx", "safetensors"))
+    checkpoint.save(made, tensors, half=True)
+    # What is shipped to tune from and what is shipped to run are the same numbers.
+    made = replace(made, model=checkpoint.load(tensors).model)
+    checkpoint.export(made, onnx, wishes.weights)
+    sound = artalk.listen(HELLO).resampled(16000).samples
+    distance = checkpoint.deviation(made, onnx, torch.tensor(np.asarray(sound, np.float32)))
+    sizes = {path.name: path.stat().st_size / 1e6 for path in (onnx, tensors)}
+    (wishes.folder / f"{wishes.name}.md").write_text(words(wishes.name, card, model, sizes), encoding="utf-8")
+    print(f"{sizes} MB; from torch: mean {distance.mean:.2g}, largest {distance.largest:.2g}")
+    total = sum(path.stat().st_size for path in wishes.folder.iterdir()) / 1e6
+    if total > MOST_MEGABYTES:
+        raise SystemExit(f"the weights together are {total:.1f} MB, more than {MOST_MEGABYTES}: do not commit them")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import artalk
+from artalk.audio import Audio
+from artalk.channels import ARKIT
+from artalk.errors import BadInput
+from artalk.generators.generator import Condition
+from artalk.generators.living import Living
+from artalk.generators.shipped import WEIGHTS, shipped
+from artalk.generators.visemes import Visemes
+
+HELLO = Path(__file__).parents[2] / "examples" / "hello.flac"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return shipped("artalk")
+
+
+@pytest.fixture(scope="module")
+def hello():
+    return artalk.listen(HELLO).resampled(16000)
+
+
+def gap(motion):
+    """The lips' gap, more or less."""
+    return motion.channel("jawOpen") - motion.channel("mouthClose")
+
+
+def test_eyes_are_the_rules_and_the_rest_is_the_model_s(model, hello):
+    made = model.generate(hello, seed=3).values
+    rules, alone = Visemes().generate(hello, seed=3).values, model.model.generate(hello, seed=3).values
+    eyes = np.zeros(len(ARKIT), bool)
+    eyes[ARKIT.slice("eyes")] = True
+    assert np.array_equal(made[:, eyes], rules[:, eyes])
+    assert np.array_equal(made[:, ~eyes], alone[:, ~eyes])
+
+
+@pytest.mark.parametrize("block", [333, 16000, 100_000])
+def test_streaming_equals_offline_to_the_last_bit(model, hello, block):
+    pieces = []
+    with model.stream(seed=5) as live:
+        for start in range(0, len(hello), block):
+            pieces += live.feed(hello.samples[start : start + block])
+        pieces += live.finish()
+    whole = model.generate(hello, seed=5)
+    assert np.array_equal(np.concatenate([piece.values for piece in pieces]), whole.values)
+
+
+def test_several_windows_at_once_are_the_same_as_one_after_the_other(model, hello):
+    window, hop = model.window * model.hop, model.hop
+    sound = np.resize(hello.samples, 2 * window + model.lookahead * hop)
+    state = model.begin(Condition(), 1)
+    both, _ = model.step(state, sound)
+    first, state = model.step(state, sound[: window + model.lookahead * hop])
+    second, _ = model.step(state, sound[window:])
+    assert np.array_equal(both, np.concatenate([first, second]))
+
+
+def test_another_seed_gives_another_head_and_other_blinks_and_the_same_lips(model, hello):
+    one, two = (model.generate(hello, seed=seed) for seed in (1, 2))
+    assert np.corrcoef(gap(one), gap(two))[0, 1] > 0.99
+    for name in ("headY", "eyeBlinkLeft"):
+        assert not np.array_equal(one.channel(name), two.channel(name))
+
+
+def test_silence_rests_and_speech_opens(model, hello):
+    still = model.generate(Audio(np.zeros(3 * 16000, np.float32), 16000))
+    spoken = model.generate(hello)
+    assert gap(still).max() < 0.1
+    assert gap(spoken).max() > 0.15
+
+
+def test_a_minute_has_blinks_of_a_person(model, hello):
+    motion = model.generate(Audio(np.resize(hello.samples, 60 * 16000), 16000))
+    shut = motion.channel("eyeBlinkLeft") > 0.5
+    assert 8 <= np.count_nonzero(shut[1:] & ~shut[:-1]) <= 30
+
+
+def test_loudness_hardly_matters(model, hello):
+    loud = model.generate(hello)
+    quiet = model.generate(Audio(hello.samples * np.float32(0.1), 16000))
+    assert np.corrcoef(gap(loud), gap(quiet))[0, 1] > 0.95
+
+
+def test_styles_by_name_by_mix_and_by_strength(hello):
+    assert {"smiling", "mumbling", "broad"} <= set(shipped("artalk").styles)
+
+    def smile(**wishes):
+        return float(artalk.animate(hello, **wishes).channel("mouthSmileLeft").mean())
+
+    own = smile(style="grid_s1")
+    assert smile(style="smiling") > own + 0.1
+    assert own < smile(style="smiling:0.5,grid_s1:0.5") < smile(style="smiling")
+    assert smile(style="smiling", style_strength=0.0) < own + 0.1
+    openings = [gap(artalk.animate(hello, style=style)).std() for style in ("mumbling", "grid_s1", "broad")]
+    assert openings == sorted(openings)
+
+
+def test_a_style_that_nobody_knows(hello):
+    with pytest.raises(artalk.errors.MissingFile, match="a style is one of .*smiling"):
+        artalk.animate(hello, style="furious")
+    with pytest.raises(BadInput, match="share of style smiling is a number"):
+        artalk.animate(hello, style="smiling:much")
+
+
+def test_the_weights_fit_in_the_package():
+    files = sorted(path.name for path in WEIGHTS.iterdir())
+    assert files == ["artalk.md", "artalk.onnx", "artalk.safetensors"]
+    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 30e6
+
+
+def test_rules_that_do_not_fit_are_refused(model):
+    with pytest.raises(BadInput, match="single frames"):
+        Living(Visemes(), model)
