@@ -8,9 +8,10 @@ from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.visemes import Visemes
 from artalk.retarget import vrm
+from artalk.serve.settings import Settings
 from tests import avatars
 from tests.serve.servers import running
-from tests.viewer.browser import chromium, open_studio, write_wav
+from tests.viewer.browser import Studio, chromium, open_studio, write_wav
 
 RATE = 48000
 SMILES = ARKIT.indices(["mouthSmileLeft", "mouthSmileRight"])
@@ -238,3 +239,13 @@ def test_what_is_no_sound_is_said(studio):
     studio.page.set_input_files("#sound-file", files)
     studio.until_said("notes.txt is no sound")
     assert studio.state()["mode"] == "live"
+
+
+def test_a_token_is_asked_for(browser):
+    with running(Settings(token="open sesame", drain_seconds=0.1)) as server:
+        page = browser.new_page(viewport={"width": 320, "height": 240})
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.fill("#token", "open sesame")
+        page.press("#token", "Enter")
+        Studio(page).until("s.state === 'here'")
+        page.close()
