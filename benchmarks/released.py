@@ -197,9 +197,7 @@ def table(results, seconds):
                 )
             cells = " | ".join(f"{times[part]:.2f}" for part in ("all", "encoder", "generator", "codec"))
             print(f"| {way} | {float(length):g} s | {cells} | {times['all'] / float(length):.3f} | {gain} |")
-    print(
-        "\n| way | loading | peak memory | each of a batch | features off by | bits differ | motion off by | vertices off by |"
-    )
+    print("\n| way | loading | peak memory | each of a batch | features off by | bits differ | motion | vertices |")
     print("|---|---|---|---|---|---|---|---|")
     for way, rounds in results.items():
         middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0] if key != "times"}

@@ -8,10 +8,11 @@ from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.visemes import Visemes
 from artalk.retarget import vrm
-from artalk.serve.settings import Settings
 from tests import avatars
 from tests.serve.servers import running
-from tests.viewer.browser import Studio, chromium, open_studio, write_wav
+from tests.viewer.browser import chromium, open_studio, write_wav
+
+pytestmark = pytest.mark.slow  # drawing without a graphics card takes both cores for some 20 s
 
 RATE = 48000
 SMILES = ARKIT.indices(["mouthSmileLeft", "mouthSmileRight"])
@@ -87,12 +88,8 @@ def studio(page):
 
 
 def test_a_face_is_there_and_lives(studio):
-    poses = []
-    studio.until("s.pose.length === 55")
-    for _ in range(8):
-        poses.append(studio.state()["pose"])
-        studio.page.wait_for_timeout(120)
-    assert np.ptp(poses, axis=0).max() > 0
+    pose = studio.until("s.pose.length === 55")["pose"]
+    studio.until(f"{pose}.some((x, k) => x !== s.pose[k])")
     assert studio.state()["apart"] < 0.02
 
 
@@ -123,9 +120,7 @@ def test_a_recorded_take_is_what_is_saved(studio, tmp_path):
     studio.press("Home")
     for _ in range(10):
         studio.press("ArrowRight")
-    shown = studio.until("Math.abs(s.position - 0.4) < 1e-6 && s.pose.length")
-    studio.page.wait_for_timeout(400)
-    shown = studio.state()["pose"]
+    studio.until("Math.abs(s.position - 0.4) < 1e-6")
     for suffix in ("npz", "csv"):
         studio.press("d")
         with studio.page.expect_download() as download:
@@ -133,7 +128,7 @@ def test_a_recorded_take_is_what_is_saved(studio, tmp_path):
         download.value.save_as(tmp_path / f"take.{suffix}")
     saved = artalk.load(tmp_path / "take.npz")
     assert len(saved) == int(np.ceil(round(take["seconds"] * RATE) * 25 / RATE))
-    np.testing.assert_allclose(shown, saved.values[10], atol=2e-6)
+    studio.until(f"{saved.values[10].tolist()}.every((x, k) => Math.abs(x - s.pose[k]) < 2e-6)")
     assert len(artalk.load(tmp_path / "take.csv")) > 1
     studio.slide("head", 1)
 
@@ -239,13 +234,3 @@ def test_what_is_no_sound_is_said(studio):
     studio.page.set_input_files("#sound-file", files)
     studio.until_said("notes.txt is no sound")
     assert studio.state()["mode"] == "live"
-
-
-def test_a_token_is_asked_for(browser):
-    with running(Settings(token="open sesame", drain_seconds=0.1)) as server:
-        page = browser.new_page(viewport={"width": 320, "height": 240})
-        page.goto(f"http://127.0.0.1:{server.port}/")
-        page.fill("#token", "open sesame")
-        page.press("#token", "Enter")
-        Studio(page).until("s.state === 'here'")
-        page.close()

@@ -1,0 +1,57 @@
+/** Small things of the page itself. */
+
+/** The element of that id; the page is ours, so it is there. */
+export function element<T extends HTMLElement = HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`the page has no #${id}`);
+  return found as T;
+}
+
+let timer = 0;
+
+/** A sentence that goes away by itself. */
+export function say(sentence: string, seconds = 6): void {
+  const toast = element("toast");
+  toast.textContent = sentence;
+  toast.hidden = false;
+  clearTimeout(timer);
+  timer = window.setTimeout(() => (toast.hidden = true), 1000 * seconds);
+}
+
+export function download(file: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Light or dark: what the user chose, or else what the system says. */
+export function theme(): void {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const show = (): void => {
+    document.documentElement.dataset.theme = localStorage.getItem("artalk.theme") ?? (system.matches ? "dark" : "light");
+  };
+  system.addEventListener("change", show);
+  element("theme").addEventListener("click", () => {
+    localStorage.setItem("artalk.theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    show();
+  });
+  show();
+}
+
+/** Ask for the server's token until something is given. */
+export function askForToken(): Promise<string> {
+  const dialog = element<HTMLDialogElement>("token-dialog");
+  const input = element<HTMLInputElement>("token");
+  return new Promise((given) => {
+    dialog.onclose = () => (input.value ? given(input.value) : dialog.showModal());
+    dialog.showModal();
+  });
+}
+
+/** 83.25 as 1:23.3. */
+export function clock(seconds: number): string {
+  const tenths = Math.round(seconds * 10);
+  return `${Math.floor(tenths / 600)}:${String(Math.floor((tenths % 600) / 10)).padStart(2, "0")}.${tenths % 10}`;
+}

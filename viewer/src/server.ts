@@ -1,0 +1,140 @@
+/** The server that brought this page: its HTTP answers and its live socket. */
+
+import { decode, encode, VERSION } from "./protocol";
+import type { FromClient, FromServer } from "./protocol";
+
+/** How a performance is wished for. */
+export interface Wishes {
+  seed: number;
+  style: Record<string, number>;
+  gains: Record<string, number>;
+}
+
+export interface Info {
+  version: string;
+  models: string[];
+  formats: string[];
+  gains: string[];
+  limits: Record<string, number>;
+}
+
+/** The server wants a token that it has not been given. */
+export class WantsToken extends Error {}
+
+const KEPT = "artalk.token";
+
+export const token = {
+  get: (): string => sessionStorage.getItem(KEPT) ?? "",
+  set: (value: string): void => sessionStorage.setItem(KEPT, value),
+};
+
+const headers = (): Record<string, string> => (token.get() ? { authorization: `Bearer ${token.get()}` } : {});
+
+async function ask(path: string, options: RequestInit = {}): Promise<Response> {
+  const answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  if (answer.ok) return answer;
+  const fault = (await answer.json().catch(() => ({}))) as { code?: string; message?: string };
+  const message = fault.message ?? `the server answered ${answer.status}`;
+  throw fault.code === "wrong_token" ? new WantsToken(message) : new Error(message);
+}
+
+export const info = async (): Promise<Info> => (await (await ask("v1/info")).json()) as Info;
+
+/** Have a sound made into a file; `progress` gets the share that is done. */
+export async function animate(
+  sound: Blob,
+  format: string,
+  wishes: Wishes,
+  progress: (share: number) => void,
+): Promise<Blob> {
+  const pairs = (shares: Record<string, number>): string =>
+    Object.entries(shares)
+      .map(([name, share]) => `${name}:${share}`)
+      .join(",");
+  const query = new URLSearchParams({ format, seed: String(wishes.seed), gains: pairs(wishes.gains) });
+  if (Object.keys(wishes.style).length) query.set("style", pairs(wishes.style));
+  const answer = await ask(`v1/animate?${query}`, {
+    method: "POST",
+    body: sound,
+    headers: { accept: "text/event-stream" },
+  });
+  for await (const { event, data } of events(answer)) {
+    if (event === "progress") progress((data.done as number) / Math.max(data.total as number, 1));
+    if (event === "error") throw new Error(data.message as string);
+    if (event === "result") return await (await ask((data.url as string).slice(1))).blob();
+  }
+  throw new Error("the server went away in the middle");
+}
+
+async function* events(answer: Response): AsyncGenerator<{ event: string; data: Record<string, unknown> }> {
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    const parts = text.split("\n\n");
+    text = parts.pop()!;
+    for (const part of parts) {
+      const field = (name: string): string => part.match(new RegExp(`^${name}: (.*)$`, "m"))?.[1] ?? "";
+      yield { event: field("event"), data: JSON.parse(field("data")) as Record<string, unknown> };
+    }
+  }
+}
+
+/** One live socket, from `Hello` on. */
+export class Session {
+  private readonly socket: WebSocket;
+  private left = false;
+
+  /** `heard` gets each message, `ended` is called once, unless this side closed. */
+  constructor(
+    rate: number,
+    pace: "live" | "free",
+    wishes: Wishes,
+    heard: (message: FromServer) => void,
+    ended: () => void,
+  ) {
+    const address = new URL("v1/live", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    address.hash = "";
+    this.socket = new WebSocket(address);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () =>
+      this.send({
+        kind: "hello",
+        version: VERSION,
+        sampleRate: rate,
+        encoding: "pcm16",
+        pace,
+        model: "",
+        token: token.get(),
+        resume: new Uint8Array(),
+        ...wishes,
+      });
+    this.socket.onmessage = ({ data }) => !this.left && heard(decode(data as ArrayBuffer) as FromServer);
+    this.socket.onclose = () => !this.left && ended();
+  }
+
+  get open(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Bytes that wait to be sent. */
+  get waiting(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  send(message: FromClient): void {
+    if (this.open) this.socket.send(encode(message));
+  }
+
+  sound(samples: Int16Array): void {
+    this.send({ kind: "sound", data: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength) });
+  }
+
+  close(): void {
+    this.left = true;
+    this.socket.close();
+  }
+}
