@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -134,7 +135,9 @@ def test_a_rehearsal_has_its_share_of_the_rows_and_figures_of_its_own(base, corp
     mine = Takes(speaker(corpus, "b"), "train", data, shape, 0, True, True)
     others = Takes(speaker(corpus, "a"), "train", data, shape, 0, True, True, first=mine.ways)
     mixed = adapt.Rehearsed(mine, others, 0.25)
-    assert mixed.batch(3, 8).style_id.tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    ways = mixed.batch(3, 8).style_id
+    assert ways is not None
+    assert ways.tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
     halves = [mixed.batch(3, 8, rank, 2) for rank in range(2)]
     assert torch.equal(torch.stack([half.motion for half in halves], 1).flatten(0, 1), mixed.batch(3, 8).motion)
     best = train(recipe(base, steps=2), speaker(corpus, "b"), tmp_path, rehearsal=speaker(corpus, "a"))["person"]
@@ -148,7 +151,7 @@ def test_without_a_rehearsal_the_model_rehearses_what_it_does_itself(run, base, 
     assert {entry.split for entry in made.entries} == {"train"}
     assert {(entry.style, entry.kind) for entry in made.entries} == {("a", "taught")}
     loaded, clip = checkpoint.load(base), made.read(made.entries[0])
-    model = loaded.model
+    model = cast(Artalk, loaded.model)
     sound, style = torch.tensor(clip.audio.samples)[None], torch.tensor([loaded.styles["a"]])
     lips = model.codec.stream("lips").columns
     again = model.generate(sound, model.steer(1, style))[0, : len(clip.motion)].numpy()
