@@ -224,7 +224,8 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Co
         return Condition(_in_channels(_released("file", "a style clip in a .pt").read_style(path), made), strength)
     if is_video(path):
         facts = path.stat()
-        return Condition(_video_style(path.resolve(), facts.st_size, facts.st_mtime_ns), strength)
+        seen = _video_style(path.resolve(), facts.st_size, facts.st_mtime_ns)
+        return Condition(_in_channels(seen, made), strength)
     return Condition(_in_channels(load(path), made), strength)
 
 

@@ -173,7 +173,7 @@ def test_files_that_are_no_models(tmp_path):
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "other", [value], [out])
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "other.onnx")
-    with pytest.raises(BadFile, match="not one that `artalk export` wrote"):
+    with pytest.raises(BadFile, match="has no artalk.step: it is not one that artalk wrote"):
         Exported.load(tmp_path / "other.onnx")
 
 

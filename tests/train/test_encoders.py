@@ -29,14 +29,10 @@ PLAIN = Sound(voice=0.0, tempo=0.0, noise=0.0, room=0.0, band=0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def without_curves():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("artalk.train.log.draw", lambda folder: None)
         yield
-    torch.set_num_threads(before)
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,6 @@ from tests.train.recipes import smallest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    torch.set_flush_denormal(False)
-
-
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return made_corpus(tmp_path_factory.mktemp("corpus"))

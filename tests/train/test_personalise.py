@@ -26,15 +26,6 @@ from tests.train.test_loop import ROOT, Killed, killer, same, weights
 FROZEN = ("speech.first", "style.lift", "style.blocks", "style.norm", "style.out")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    torch.set_flush_denormal(False)
-
-
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return made_corpus(tmp_path_factory.mktemp("corpus"))

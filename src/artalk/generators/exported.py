@@ -89,7 +89,7 @@ class Exported(Generator):
         self.threads = threads
         self._session = open_session(model, name, threads)
         metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.facts = _facts(metadata, name)
+        self.facts = read_facts(metadata, "artalk.step", FORMAT, name)
         """What the file says about its step: streams, state, noise, styles."""
         self.styles = tuple(self.facts["styles"])
         self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
@@ -239,13 +239,16 @@ def open_session(model: bytes | str, name: str, threads: int) -> Any:
         raise BadFile(f"model {name!r} is no .onnx file that onnxruntime can run: {str(error)[:200]}") from error
 
 
-def _facts(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
-    text = metadata.get("artalk.step")
+def read_facts(metadata: Mapping[str, str], key: str, version: int, name: str) -> dict[str, Any]:
+    """What an `.onnx` file says of itself under `key` of its metadata; raises `BadFile` where it is another's file."""
+    text = metadata.get(key)
     if text is None:
-        raise BadFile(f"model {name!r} is an .onnx file, but not one that `artalk export` wrote")
+        raise BadFile(f"model {name!r} is an .onnx file, but has no {key}: it is not one that artalk wrote for this")
     facts: dict[str, Any] = json.loads(text)
-    if facts.get("format") != FORMAT:
-        raise BadFile(f"model {name!r} is of format {facts.get('format')}, this artalk reads {FORMAT}: export it again")
+    if facts.get("format") != version:
+        raise BadFile(
+            f"model {name!r} is of format {facts.get('format')}, this artalk reads {version}: export it again"
+        )
     return facts
 
 

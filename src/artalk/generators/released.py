@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk.channels import FLAME
-from artalk.errors import BadFile, BadInput, MissingFile
-from artalk.generators.exported import open_session
+from artalk.errors import BadInput, MissingFile
+from artalk.generators.exported import open_session, read_facts
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.smoothing import SavitzkyGolay, Smoothing
 from artalk.motion import Motion
@@ -63,7 +63,7 @@ class ReleasedOnnx(Generator):
         self.name, self.raw, self.threads = name, raw, threads
         self._session = open_session(model, name, threads)
         metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        facts = _facts(metadata, name)
+        facts = read_facts(metadata, "artalk.released", FORMAT, name)
         self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
         self.channels, self.fps = FLAME, Fraction(facts["fps"])
         self.sample_rate, self.window, self.lookahead = facts["sample_rate"], facts["window"], 0
@@ -109,13 +109,3 @@ class ReleasedOnnx(Generator):
             state = Progress(state.style, state.guidance, motion)
             made.append(motion[0])
         return np.concatenate(made), state
-
-
-def _facts(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
-    text = metadata.get("artalk.released")
-    if text is None:
-        raise BadFile(f"model {name!r} is an .onnx file, but holds no released model")
-    facts: dict[str, Any] = json.loads(text)
-    if facts.get("format") != FORMAT:
-        raise BadFile(f"model {name!r} is of format {facts.get('format')}, this artalk reads {FORMAT}: export it again")
-    return facts
