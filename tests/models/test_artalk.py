@@ -48,14 +48,17 @@ def test_scale_by_scale_with_memory_draws_the_codes_that_the_whole_pass_draws(pa
             noise = torch.stack([each[name] for each in noises], dim=1)
             rebuilt, start = torch.zeros_like(total), 0
             inputs = [torch.zeros(count, windows, s, pyramid.quantizer.width) for s in pyramid.scales]
+            codes = [pyramid.quantizer.quantize(given).codes for given in inputs]
             for level, scale in enumerate(pyramid.scales):
                 inputs[level] = pyramid.down(rebuilt, level)
-                all_hear = torch.ones(count)
-                logits = model.trunk(name)(Levels([], inputs, total, {}), heard, all_hear, style, known).logits
                 one = torch.ones(1, 1, 1, 1) * steering.temperature[0, i]
-                part, drawn = logits[:, :, start : start + scale], noise[:, :, start : start + scale]
-                codes = pyramid.quantizer.choose(part, drawn, one, torch.ones(1, 1, 1, 1))
-                rebuilt = rebuilt + pyramid.part(pyramid.quantizer.values(codes), level)
+                # Of a chain of bits the whole pass knows one more each time.
+                for _ in range(pyramid.quantizer.logits if model.trunk(name).chain else 1):
+                    levels = Levels(codes, inputs, total, {})
+                    logits = model.trunk(name)(levels, heard, torch.ones(count), style, known).logits
+                    part, drawn = logits[:, :, start : start + scale], noise[:, :, start : start + scale]
+                    codes[level] = pyramid.quantizer.choose(part, drawn, one, torch.ones(1, 1, 1, 1))
+                rebuilt = rebuilt + pyramid.part(pyramid.quantizer.values(codes[level]), level)
                 start += scale
             assert torch.allclose(rebuilt, total, atol=1e-5), name
             assert total.std() > 0.1

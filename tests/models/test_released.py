@@ -21,8 +21,10 @@ from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile, Unsupport
 from artalk.generators.generator import Condition
 from artalk.models.released import config as sizes
 from artalk.models.released import file, layout, mimi
-from artalk.models.released.generator import Options, Released
+from artalk.models.released.generator import Released
+from artalk.models.released.gpu import Captured
 from artalk.models.released.model import ReleasedModel
+from artalk.models.released.options import Options
 from artalk.motion import Motion
 from tests.models import released_tiny as tiny
 from tests.shared import shared
@@ -298,11 +300,144 @@ def test_wrong_wishes_are_refused(performer, model):
         performer.stream(Condition(style=Motion(tiny.clip(1), FLAME, 25)))
     with pytest.raises(Unsupported, match="cannot honour keyframes"):
         performer.stream(Condition(keyframes=np.zeros((1, 106), np.float32)))
-    with pytest.raises(BadInput, match="float32, bfloat16 or int8, got 'int4'"):
-        Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), Options(encoder="int4"))
-    if not torch.cuda.is_available():
-        with pytest.raises(Unsupported, match="torch sees no GPU"):
-            Options(device="cuda")
+
+
+# ── ways to run it ──
+
+
+@pytest.fixture
+def one_gpu(monkeypatch):
+    """What torch says where there is a GPU; nothing is run on it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+
+def test_fast_is_the_measured_way_of_a_device(monkeypatch, one_gpu):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True, "avx512_bf16": False})
+    on_cpu = Options.wished({"fast": True}, raw=True)
+    assert on_cpu == Options(raw=True, encoder="bfloat16", generator="bfloat16", ahead=True)
+    on_gpu = Options.wished({"fast": True, "device": "cuda:0"})
+    assert on_gpu == Options(device="cuda:0", encoder="bfloat16", generator="bfloat16", graphs=True)
+    # What is said one by one counts more.
+    assert Options.wished({"fast": True, "generator": "float32"}).generator == "float32"
+    assert Options.wished({"fast": False, "encoder": "int8"}) == Options(encoder="int8")
+    assert Options.wished({}) == Options()
+
+
+def test_fast_says_where_a_processor_has_no_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    with pytest.warns(UserWarning, match="does not multiply in bfloat16"):
+        assert Options.wished({"fast": True}) == Options(ahead=True)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "sentence"),
+    [
+        ({"encoder": "int4"}, "the precision of the encoder is float32, bfloat16, int8, got 'int4'"),
+        ({"generator": True}, "the precision of the generator is .* got True"),
+        ({"ahead": "yes"}, "ahead is true or false, got 'yes'"),
+        ({"fast": "very"}, "fast is true or false, got 'very'"),
+        ({"quick": True, "raw": True}, "is run with fast, encoder, .* got 'quick', 'raw'"),
+        ({"device": "tpu"}, "a device is cpu, cuda or cuda:1, got 'tpu'"),
+        ({"device": "cuda:x"}, "a device is"),
+        ({"device": True}, "a device is cpu, cuda or cuda:1, got True"),
+        ({"device": "cuda:1"}, "torch sees 1 GPU, from cuda:0"),
+        ({"device": "cuda", "encoder": "int8"}, "int8 is for the CPU"),
+        ({"device": "cuda", "ahead": True}, "ahead is for the CPU"),
+        ({"graphs": True}, "graphs are CUDA's"),
+    ],
+)
+def test_ways_that_there_are_not_are_refused_before_anything_is_read(one_gpu, wishes, sentence):
+    with pytest.raises((BadInput, Unsupported), match=sentence):
+        artalk.api.generator("none.pt", run=wishes)
+
+
+def test_no_gpu_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Unsupported, match="torch sees no GPU here: use device 'cpu'"):
+        artalk.animate(spoken(), model="none.pt", run={"fast": True, "device": "cuda"})
+
+
+def test_a_convolution_is_a_product(model):
+    x = torch.randn(2, 9, tiny.CONFIG.wav2vec2.width, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        made = torch.nn.functional.gelu(model.speech.place.as_product(x))
+        assert (made - model.speech.place(x)).abs().max() < 1e-5
+
+
+def test_a_window_needs_no_word_with_the_cpu():
+    """On torch's device of shapes alone, which no CPU tensor may join and from which no number is read back."""
+    options = Options(encoder="bfloat16", generator="bfloat16")
+    made = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), options).model.to("meta")
+    with torch.no_grad():
+        sound, clip = (torch.zeros(*shape, device="meta") for shape in ((1, tiny.WINDOW), (1, 50, 106)))
+        manner = made.generator.manner(made.style(clip), 1.1)
+        motion, _ = made.window(made.speech(sound), made.rest(), manner)
+        again, _ = made.window(made.speech(sound), made.codec.encode(motion), manner)
+        assert again.device.type == made.speech.place.as_product(torch.zeros(1, 9, 16, device="meta")).device.type
+        assert again.shape == (1, tiny.CONFIG.window, 106)
+        with pytest.raises(RuntimeError, match="device"):
+            made.speech(torch.zeros(1, tiny.WINDOW))
+        with pytest.raises(NotImplementedError, match="meta"):
+            motion.cpu()
+
+
+def test_several_at_once_are_not_recorded():
+    doubled = Captured(lambda x, y: 2 * x + y)
+    assert torch.equal(doubled(torch.ones(3, 2), torch.ones(1, 2)), torch.full((3, 2), 3.0))
+
+
+def test_compiled_layers_say_the_same(monkeypatch, raw):
+    """The tracing, which is what a change of ours can break; test_compiled_in_earnest makes machine code of it."""
+    compiled = compiled_by("eager", monkeypatch)
+    assert np.abs(compiled.generate(spoken(), STYLE).values - raw.generate(spoken(), STYLE).values).max() < 1e-5
+    frames = torch._dynamo.utils.counters["frames"]
+    assert frames["ok"] == frames["total"] > 0
+
+
+def test_what_cannot_be_compiled_is_a_sentence(monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler was found")
+
+    with pytest.raises(Unsupported, match=r"on cpu with compiled, which can be left out; .* no compiler was found"):
+        compiled_by(broken, monkeypatch)
+
+
+def compiled_by(backend, monkeypatch):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    own = ReleasedModel.compile_layers
+    monkeypatch.setattr(ReleasedModel, "compile_layers", lambda model: own(model, backend))
+    return Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), Options(raw=True, compiled=True))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own
+def test_compiled_in_earnest(raw):
+    compiled = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), Options(raw=True, compiled=True))
+    assert np.abs(compiled.generate(spoken(), STYLE).values - raw.generate(spoken(), STYLE).values).max() < 1e-4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+@pytest.mark.parametrize("more", [{}, {"graphs": True}, {"compiled": True}, {"compiled": True, "graphs": True}])
+def test_a_gpu_does_the_same(raw, more):
+    own = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), Options(raw=True, device="cuda", **more))
+    for sound, condition in ((spoken(), STYLE), (spoken(3.2, 7), Condition())):
+        assert np.abs(own.generate(sound, condition).values - raw.generate(sound, condition).values).max() < 1e-4
+    many = own.generate_many([spoken(), spoken(1.2, 3)])
+    assert np.abs(many[1].values - raw.generate(spoken(1.2, 3)).values).max() < 1e-4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_a_gpu_in_fewer_bits_does_nearly_the_same(model):
+    fast = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), Options.wished({"fast": True, "device": "cuda"}))
+    with torch.inference_mode():
+        window = torch.from_numpy(tiny.sound(1.0))[None]
+        assert 1e-5 < distance(fast.model.speech(window.cuda()).cpu(), model.speech(window)) < 0.03
+    assert np.isfinite(fast.generate(spoken()).values).all()
+    assert np.array_equal(fast.generate(spoken()).values, fast.generate(spoken()).values)
 
 
 # ── files ──
@@ -614,18 +749,27 @@ def run(*arguments):
     return stop.value.code
 
 
-def test_the_command_line_works_straight_on_the_official_files(checkpoint, tmp_path, monkeypatch, capsys, raw):
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """An empty folder to work in, with a sound and no assets."""
     import wave
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARTALK_HOME", str(tmp_path / "home"))
     with wave.open("x.wav", "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(16000)
         sound.writeframes((tiny.sound() * 32767).astype("<i2").tobytes())
+    return tmp_path
+
+
+def test_the_command_line_works_straight_on_the_official_files(checkpoint, desk, capsys, raw):
     torch.save(torch.from_numpy(tiny.clip()), "natural_0.pt")
     assert run("animate", "x.wav", "--model", checkpoint, "--style", "natural_0.pt", "-o", "x.npz") == 0
     assert run("animate", "x.wav", "--model", checkpoint, "--raw", "-o", "raw.npz") == 0
+    assert run("animate", "x.wav", "--model", checkpoint, "--raw", "--run", "ahead=true", "-o", "ahead.npz") == 0
+    assert run("animate", "x.wav", "--model", checkpoint, "--run", "encoder=int8", "-o", "int8.npz") == 0
     assert run("convert", checkpoint, "-o", "tiny.safetensors") == 0
     assert run("convert", "natural_0.pt", "-o", "natural_0.npz") == 0
     assert run("animate", "x.wav", "--model", "tiny.safetensors", "--style", "natural_0.npz", "-o", "y.npz") == 0
@@ -633,6 +777,8 @@ def test_the_command_line_works_straight_on_the_official_files(checkpoint, tmp_p
     assert one.channels == FLAME
     assert np.array_equal(one.values, two.values)
     assert np.array_equal(artalk.load("raw.npz").values, raw.generate(artalk.listen("x.wav")).values)
+    assert np.array_equal(artalk.load("ahead.npz").values, artalk.load("raw.npz").values)
+    assert not np.array_equal(artalk.load("int8.npz").values, one.values)
     capsys.readouterr()
     for arguments, sentence in (
         (("animate", "x.wav", "--raw", "-o", "z.npz"), "raw leaves out"),
@@ -646,7 +792,22 @@ def test_the_command_line_works_straight_on_the_official_files(checkpoint, tmp_p
         error = capsys.readouterr().err
         assert sentence in error
         assert error.count("\n") == 1
-    assert not list(tmp_path.glob("z.*"))
+    assert not list(desk.glob("z.*"))
+
+
+def test_files_of_arkit_are_written_by_the_users_map(checkpoint, desk, capsys):
+    command = ("animate", "x.wav", "--model", checkpoint, "-o", "take.csv")
+    assert run(*command) == 2
+    assert "artalk assets add flame-map TABLE.csv" in capsys.readouterr().err
+    (desk / "table.csv").write_text("shape,expression0,expression1,jawX\njawOpen,0,0.5,0.3\nmouthSmileLeft,2,0,0\n")
+    assert run("assets", "add", "flame-map", "table.csv") == 0
+    assert run(*command, "-o", "take.npz") == 0
+    take, wanted = artalk.load("take.csv"), artalk.retarget(artalk.load("take.npz"), "arkit")
+    assert take.channels == ARKIT
+    assert np.abs(take.values[:, :52] - wanted.values[:, :52]).max() < 1e-4
+    assert np.ptp(take.values[:, ARKIT.index("jawOpen")]) > 0.01
+    assert run(*command, "--gain", "head=0") == 2
+    assert "gains are for arkit motion" in capsys.readouterr().err
 
 
 def test_a_model_is_opened_once(checkpoint):

@@ -1,5 +1,7 @@
 """The speech encoder hears what it says it hears, and the same however the sound is cut."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -30,6 +32,21 @@ def test_windows_with_their_margins_hear_what_the_whole_hears(speech):
             part, level = speech(piece, level)
             heard.append(part)
     assert torch.allclose(torch.cat(heard, dim=1), features, atol=2e-4)
+
+
+@torch.no_grad()
+def test_the_shortest_lookahead_is_one_frame():
+    """Attention that looks back alone and a level of earlier frames: 40 ms, for the convolutions and the spectrum."""
+    config = dataclasses.replace(SPEECH, ahead=0, level_ahead=-1)
+    torch.manual_seed(0)
+    live, frames, k = rough(Speech(config, 25.0)), 30, 12
+    assert config.lookahead == 1
+    sound = noise_sound((config.past + frames + 1) * HOP)[None]
+    late = sound.clone()
+    late[:, (config.past + k + 2) * HOP :] = 0.5
+    before, after = live(sound).features, live(late).features
+    assert torch.equal(before[:, : k + 1], after[:, : k + 1])
+    assert not torch.equal(before[:, k + 1], after[:, k + 1])
 
 
 def test_sound_outside_the_margins_is_not_heard(speech):

@@ -32,7 +32,10 @@ def codec_config(past=1, window=WINDOW, scales=(1, 2, 5, 10), quantizer="binary"
 
 def config(past=1, quantizer="binary", **more):
     trunk = TrunkConfig(width=16, heads=2, depth=2, condition=12, past=past, memory=5, expected=0)
-    warm = TrunkConfig(width=16, heads=2, depth=1, condition=12, past=past, memory=2, expected=0, temperature=1.0)
+    chain = 8 if quantizer == "binary" else 0
+    warm = TrunkConfig(
+        width=16, heads=2, depth=1, condition=12, past=past, memory=2, expected=0, temperature=1.0, chain=chain
+    )
     rest = {"speech": SPEECH, "style": StyleConfig(size=6, width=12, heads=2, depth=1, least=10), **more}
     return ArtalkConfig(codec=codec_config(past, quantizer=quantizer), trunks={"lips": trunk, "rest": warm}, **rest)
 

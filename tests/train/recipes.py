@@ -76,6 +76,7 @@ depth = 1
 condition = 16
 memory = 5
 expected = 0
+chain = 8
 """
 
 

@@ -171,7 +171,7 @@ def test_bfloat16_trains_too(corpus, tmp_path):
     assert all(torch.isfinite(torch.tensor(row["losses"]["total"])) for row in log.read(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["tiny", "default", "live-draft", "paper"])
+@pytest.mark.parametrize("name", ["tiny", "default", "live", "paper"])
 def test_recipes_in_the_repository_are_read(name):
     recipe = config.load(Recipe, ROOT / "recipes" / f"{name}.toml")
     assert {"codec", "generator"} <= {stage.task for stage in recipe.stages.values()}

@@ -17,8 +17,9 @@ from artalk.generators.exported import branches
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamCodec, all_known
 from artalk.models.losses import masked_mean, phonetic_weight
+from artalk.models.nn.chain import BitChain
 from artalk.models.nn.precision import exact
-from artalk.models.nn.quantize import Levels, Pyramid
+from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer
 from artalk.models.nn.resample import area, centres, linear
 from artalk.models.nn.transformer import WindowStack, causal_blocks, unfold
 from artalk.models.speech import choice
@@ -35,7 +36,8 @@ class TrunkConfig:
 
     It sees `past` windows, each remembered as `memory` tokens. `expected` finest scales are decoded as the mean of the
     predicted distribution when the temperature is 0. `blend` is the share of the direct regression in the result (0:
-    the codes alone). `temperature` and `top_p` are what a user gets who asks for nothing.
+    the codes alone). `temperature` and `top_p` are what a user gets who asks for nothing. With `chain`, the width of
+    its hidden layer, a token's bits are drawn one after the other (`BitChain`): for what sound leaves open.
     """
 
     width: int = 192
@@ -48,6 +50,13 @@ class TrunkConfig:
     blend: float = 0.0
     temperature: float = 0.0
     top_p: float = 1.0
+    chain: int = 0
+
+    def __post_init__(self) -> None:
+        if self.chain and self.expected:
+            raise BadInput(
+                "bits that hang together have no expected values of their own: chain or expected is 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,9 @@ class Spoiling:
     past: float = 0.1
 
 
-REST = TrunkConfig(width=128, depth=4, expected=0, temperature=1.0, top_p=0.95)
+LIPS = TrunkConfig(expected=5)
+BROWS = TrunkConfig(width=96, depth=3, condition=96, expected=0, temperature=1.0, chain=48)
+REST = TrunkConfig(width=128, depth=4, expected=0, temperature=1.0, chain=64)
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class ArtalkConfig:
     codec: CodecConfig = CodecConfig()
     speech: choice.AnyConfig = SpeechConfig()
     style: StyleConfig = StyleConfig()
-    trunks: dict[str, TrunkConfig] = field(default_factory=lambda: {"lips": TrunkConfig(), "rest": REST})
+    trunks: dict[str, TrunkConfig] = field(default_factory=lambda: {"lips": LIPS, "brows": BROWS, "rest": REST})
     weights: ArtalkWeights = ArtalkWeights()
     spoiling: Spoiling = Spoiling()
     least_observed: float = 0.3
@@ -165,6 +176,9 @@ class Trunk(nn.Module):
         self.follow = nn.Linear(style, config.condition)
         self.head = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, stream.quantizer.logits))
         self.regress = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, len(stream.columns)))
+        self.chain = BitChain(config.width, stream.quantizer.logits, config.chain) if config.chain else None
+        if config.chain and not isinstance(stream.quantizer, BinarySphere):
+            raise BadInput("a chain is one of bits, and this stream has quantizer = 'vector': let its chain be 0")
         times = torch.cat([centres(scale, window) for scale in self.scales])
         self.register_buffer("times", self.stack.turns(times), persistent=False)
         self.register_buffer("own_mask", causal_blocks(self.scales), persistent=False)
@@ -194,7 +208,10 @@ class Trunk(nn.Module):
         tokens = torch.cat([self.tokens(given, i, style) for i, given in enumerate(levels.inputs)], dim=-2)
         content = self.content(levels.total)
         x = self.stack(tokens, self.times, self.own_mask, content, known, condition, memory_condition)
-        return Predicted(self.head(x), self.spread @ self.regress(x[..., -self.scales[-1] :, :]))
+        logits = self.head(x)
+        if self.chain is not None:
+            logits = logits + self.chain(x, torch.cat(levels.codes, dim=-2).to(x.dtype))
+        return Predicted(logits, self.spread @ self.regress(x[..., -self.scales[-1] :, :]))
 
     def tokens(self, known: Tensor, level: int, style: Tensor) -> Tensor:
         """(…, scales[level], width) tokens of what is known before a scale; the first is the style token."""
@@ -228,8 +245,7 @@ class Trunk(nn.Module):
         memory = None if memory is None else memory.flatten(0, 1)
         before = self.stack.recall(memory)
         modulations = self.stack.modulations(condition)
-        temperature, top_p = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
-        mix = steering.mix[..., None, None]
+        warm = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
         total = features.new_zeros(batch, pyramid.frames, pyramid.quantizer.width)
         hidden, start = total, 0
         for level, scale in enumerate(self.scales):
@@ -242,20 +258,31 @@ class Trunk(nn.Module):
                 before,
                 [cast(Tensor, modulation)[:, start:stop] for modulation in modulations],
             )
-            logits = (unfold(self.head(hidden), batch, branches) * mix).sum(dim=1)
-            values = self._decide(pyramid, level, logits, noise[:, start:stop], temperature, top_p)
+            found = unfold(hidden, batch, branches)
+            values = self._decide(pyramid.quantizer, level, found, steering.mix, noise[:, start:stop], *warm)
             total = total + pyramid.part(values, level)
             start = stop
         regressed = unfold(self.spread @ self.regress(hidden), batch, branches)
         content = self.content(total)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
         remembered = self.stack.remember(memory, content, memory_condition)
         remembered = None if remembered is None else unfold(remembered, batch, branches)
-        return total, (regressed * mix).sum(dim=1), remembered
+        return total, (regressed * steering.mix[..., None, None]).sum(dim=1), remembered
 
     def _decide(
-        self, pyramid: Pyramid, level: int, logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor
+        self,
+        quantizer: Quantizer,
+        level: int,
+        hidden: Tensor,
+        mix: Tensor,
+        noise: Tensor,
+        temperature: Tensor,
+        top_p: Tensor,
     ) -> Tensor:
-        quantizer = pyramid.quantizer
+        """(batch, tokens, code width) of tokens `hidden` (batch, branches, tokens, width)."""
+        logits = self.head(hidden)
+        if self.chain is not None:
+            return quantizer.values(self.chain.draw(hidden, logits, mix, noise, temperature, top_p, quantizer))
+        logits = (logits * mix[..., None, None]).sum(dim=1)
         values = quantizer.values(quantizer.choose(logits, noise, temperature, top_p))
         if level < len(self.scales) - self.config.expected:
             return values
@@ -528,11 +555,14 @@ class Artalk(nn.Module):
         return losses
 
     def _expected(self, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]) -> dict[str, Tensor]:
-        """Sums of the true codes of the coarse scales and the expected ones of the finest, as `step` decodes at 0."""
+        """Sums of the true codes of the coarse scales and the expected ones of the finest, as `step` decodes at 0.
+
+        A stream without expected scales is drawn: pulled towards its mean, it would lose what chance gives it.
+        """
         totals: dict[str, Tensor] = {}
         for name, level in levels.items():
             stream = self.codec.stream(name)
-            soft = len(level.codes) - max(self.trunk(name).config.expected, 1)
+            soft = len(level.codes) - self.trunk(name).config.expected
             logits = torch.split(predicted[name].logits, list(self.config.codec.scales), dim=-2)
             parts = [
                 stream.quantizer.values(codes) if i < soft else stream.quantizer.expected(logits[i])

@@ -59,7 +59,8 @@ class CodecWeights:
 
 
 LIPS = StreamConfig(parts=("jaw", "mouth", "cheeks", "nose", "tongue"))
-REST = StreamConfig(parts=("eyes", "brows", "head"), bits=24, width=96, decoder=2)
+BROWS = StreamConfig(parts=("brows",), bits=16, width=64, decoder=2)
+REST = StreamConfig(parts=("eyes", "head"), bits=24, width=96, decoder=2)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class CodecConfig:
     window: int = 100
     scales: tuple[int, ...] = (1, 5, 25, 50, 100)
     past: int = 1
-    streams: dict[str, StreamConfig] = field(default_factory=lambda: {"lips": LIPS, "rest": REST})
+    streams: dict[str, StreamConfig] = field(default_factory=lambda: {"lips": LIPS, "brows": BROWS, "rest": REST})
     weights: CodecWeights = CodecWeights()
     dropout: float = 0.0
 

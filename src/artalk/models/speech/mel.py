@@ -30,7 +30,8 @@ QUIETEST = 1e-11
 class SpeechConfig:
     """`bands` of the mel spectrum; `width`, `depth`, `heads` of the transformer, each layer of which sees `back` and
     `ahead` features (20 ms at 25 fps); `level_seconds` the memory of the running level, `level_ahead` the frames by
-    which it may look ahead; `phones` the names that the auxiliary head tells apart.
+    which it may look ahead (-1: it knows earlier frames alone, which saves a live model one frame); `phones` the names
+    that the auxiliary head tells apart.
     """
 
     sample_rate: int = 16000
@@ -48,6 +49,8 @@ class SpeechConfig:
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise BadInput(f"width {self.width} is a multiple of twice the {self.heads} heads")
+        if self.level_ahead < -1:
+            raise BadInput(f"level_ahead is at least -1 frames, got {self.level_ahead}")
 
     @property
     def lookahead(self) -> int:
@@ -123,7 +126,7 @@ class Speech(nn.Module):
         x = self.transform(levelled)
         start = FEATURES * (config.past - 1)
         x = x[:, start : start + FEATURES * frames]
-        return Heard(x.reshape(len(sound), frames, FEATURES * config.width), level)
+        return Heard(x.reshape(sound.shape[0], frames, FEATURES * config.width), level)
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
@@ -149,7 +152,7 @@ class Speech(nn.Module):
         """
         decay = math.exp(-1 / (self.config.level_seconds * self.fps))
         seen = torch.cat([log_mel * loudness[..., None], loudness[..., None]], dim=-1)
-        seen = seen.reshape(len(seen), -1, SLICES, seen.shape[-1]).sum(dim=2)
+        seen = seen.reshape(seen.shape[0], -1, SLICES, seen.shape[-1]).sum(dim=2)
         total = seen.shape[1]
         # sums[t] = decay^(t+1) · level + Σ_{u ≤ t} decay^(t-u) · seen[u], taken `level_ahead` frames on.
         ends = (torch.arange(total, device=seen.device) + self.config.level_ahead).clamp(max=total - 1)
