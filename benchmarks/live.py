@@ -1,12 +1,16 @@
 """The server under load: latency over a real socket, how many sessions it carries, and a soak.
 
+    python benchmarks/live.py steps    [--crowds 1,4,16]
     python benchmarks/live.py latency  [--turns 10]
     python benchmarks/live.py sessions [--counts 1,10,20,35,50] [--seconds 20]
     python benchmarks/live.py soak     [--minutes 30] [--healthy 6]
 
-The server is a process of its own (`artalk serve`) on this machine; so is each command's load, which feeds sound in
-blocks of 20 ms at the pace at which it is spoken. Times are wall-clock: they mean something on an idle machine only.
+Each takes `--model` (default: what `artalk serve` runs). The server is a process of its own (`artalk serve`) on this
+machine; so is each command's load, which feeds sound in blocks of 20 ms at the pace at which it is spoken. Times are
+wall-clock but for `steps`: they mean something on an idle machine only.
 
+- steps: processor time of the model alone, without a server, for so many sessions in one call of it, and what of that
+  goes into putting their states together and apart.
 - latency: from the moment of a frame in the sound to the frame's arrival at the client; and from a turn's first block
   after silence to the first frame of that turn.
 - lateness: the same, less the algorithmic latency that the server states.
@@ -35,7 +39,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import artalk
+from artalk.api import LIVE
 from artalk.audio import Audio
+from artalk.generators.exported import Exported
+from artalk.generators.generator import FREE, Generator
 from artalk.stream.protocol import (
     Finish,
     Finished,
@@ -163,8 +170,47 @@ def row(name: str, seconds: list[float]) -> str:
     return f"| {name} | " + " | ".join(f"{figure:.0f}" for figure in figures) + f" | {len(seconds)} |"
 
 
+def steps(options: argparse.Namespace) -> None:
+    generator = artalk.generator(options.model)
+    window = float(generator.window / generator.fps)
+    samples = (generator.window + generator.lookahead) * generator.hop
+    sound = np.resize(voice(), samples)
+    print(f"{options.model}: windows of {1000 * window:.0f} ms, latency {1000 * float(generator.latency):.0f} ms\n")
+    print("| sessions in a call | CPU ms a session and window | of it states | CPU s a session and second |")
+    print("|---|---|---|---|")
+    for count in map(int, options.crowds.split(",")):
+        states = [generator.begin(FREE, seed) for seed in range(count)]
+        inside = Inside(generator)
+        rounds, began = 0, time.process_time()
+        while rounds < 3 or time.process_time() - began < options.seconds:
+            if rounds == 1:  # the first call lays out the memory
+                inside.seconds, began = 0.0, time.process_time()
+            states = [state for _, state in generator.step_many([(state, sound) for state in states])]
+            rounds += 1
+        spent = (time.process_time() - began) / (rounds - 1) / count
+        around = f"{1000 * (spent - inside.seconds / (rounds - 1) / count):.2f}" if inside.seconds else "–"
+        print(f"| {count} | {1000 * spent:.2f} | {around} | {spent / window:.4f} |", flush=True)
+
+
+class Inside:
+    """Counts the processor time that a trained model spends in onnxruntime; a generator of rules has none."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.seconds = 0.0
+        model = getattr(generator, "model", generator)
+        if isinstance(model, Exported):
+            self._session = getattr(model._session, "_session", model._session)
+            model._session = self
+
+    def run(self, names: list[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        began = time.process_time()
+        made = self._session.run(names, feed)
+        self.seconds += time.process_time() - began
+        return made
+
+
 def latency(options: argparse.Namespace) -> None:
-    with server() as (url, _):
+    with server("--model", options.model) as (url, _):
         heard = asyncio.run(speaker(url, voice(), options.turns, 0.0))
     print(f"algorithmic latency {1000 * heard.algorithmic:.0f} ms\n")
     print("| ms | median | p95 | p99 | worst | frames |\n|---|---|---|---|---|---|")
@@ -177,7 +223,7 @@ def sessions(options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|---|")
     turns = max(round(options.seconds / 5), 1)
     for count in map(int, options.counts.split(",")):
-        with server() as (url, process):
+        with server("--model", options.model) as (url, process):
 
             async def all_of_them(url: str = url, count: int = count) -> list[Heard]:
                 return list(await asyncio.gather(*(speaker(url, voice(), turns, k / count) for k in range(count))))
@@ -195,8 +241,8 @@ def sessions(options: argparse.Namespace) -> None:
 class Soak:
     """Sessions of all kinds until the time is up."""
 
-    def __init__(self, url: str, until: float) -> None:
-        self.url, self.until = url, until
+    def __init__(self, url: str, model: str, until: float) -> None:
+        self.url, self.model, self.until = url, model, until
         self.sound = voice()
         self.equal = self.wrong = self.lost = 0
         self.others: dict[str, int] = {}
@@ -207,7 +253,7 @@ class Soak:
 
     async def healthy(self, number: int) -> None:
         """A random stretch of speech, each time compared with its offline run."""
-        rng, generator = random.Random(number), artalk.generator(artalk.api.LIVE)
+        rng, generator = random.Random(number), artalk.generator(self.model)
         for turn in itertools.count():
             if not self.going:
                 return
@@ -292,8 +338,8 @@ async def watch(process: psutil.Process, soak: Soak, samples: list[Sample], ever
 
 def soak(options: argparse.Namespace) -> None:
     samples: list[Sample] = []
-    with server() as (url, process):
-        work = Soak(url, time.monotonic() + 60 * options.minutes)
+    with server("--model", options.model) as (url, process):
+        work = Soak(url, options.model, time.monotonic() + 60 * options.minutes)
 
         async def everything() -> None:
             kinds = itertools.product(("crashes", "stalls", "interrupts", "garbage"), range(2))
@@ -320,14 +366,20 @@ def soak(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(required=True)
-    one = kinds.add_parser("latency")
+    each = argparse.ArgumentParser(add_help=False)
+    each.add_argument("--model", default=LIVE)
+    alone = kinds.add_parser("steps", parents=[each])
+    alone.add_argument("--crowds", default="1,4,16")
+    alone.add_argument("--seconds", type=float, default=3)
+    alone.set_defaults(work=steps)
+    one = kinds.add_parser("latency", parents=[each])
     one.add_argument("--turns", type=int, default=10)
     one.set_defaults(work=latency)
-    many = kinds.add_parser("sessions")
+    many = kinds.add_parser("sessions", parents=[each])
     many.add_argument("--counts", default="1,10,20,35,50")
     many.add_argument("--seconds", type=float, default=20)
     many.set_defaults(work=sessions)
-    long = kinds.add_parser("soak")
+    long = kinds.add_parser("soak", parents=[each])
     long.add_argument("--minutes", type=float, default=30)
     long.add_argument("--healthy", type=int, default=6)
     long.set_defaults(work=soak)

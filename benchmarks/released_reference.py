@@ -13,12 +13,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def now(device):
+    """Seconds by the clock, when a GPU has done what it was given."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 class Reference:
     """One utterance through the model; `seconds` adds up where the time went."""
 
     def __init__(self, tensors: Mapping[str, Tensor], config) -> None:
         self.t, self.config = dict(tensors), config
         self.seconds = {"encoder": 0.0, "generator": 0.0, "codec": 0.0}
+        self.device = self.t["null_style_cond"].device
         g = self.t["audio_encoder.encoder.pos_conv_embed.conv.parametrizations.weight.original0"]
         v = self.t["audio_encoder.encoder.pos_conv_embed.conv.parametrizations.weight.original1"]
         self.pos_conv = torch._weight_norm(v, g, 2)
@@ -36,7 +44,7 @@ class Reference:
         count = math.ceil(frames * 640 / samples)
         windows = F.pad(sound, (0, count * samples - len(sound))).view(count, samples)
         token = self.style_token(style)
-        before = self.timed("codec", self.encode, torch.zeros(1, self.config.window, 106))
+        before = self.timed("codec", self.encode, sound.new_zeros(1, self.config.window, 106))
         motion, trace = [], []
         for window in windows:
             features = self.timed("encoder", self.speech, window[None])
@@ -49,9 +57,9 @@ class Reference:
         return torch.cat(motion)[:frames], trace
 
     def timed(self, part, function, *arguments):
-        started = time.perf_counter()
+        started = now(self.device)
         made = function(*arguments)
-        self.seconds[part] += time.perf_counter() - started
+        self.seconds[part] += now(self.device) - started
         return made
 
     # ── sound ──

@@ -1,10 +1,12 @@
 """Turn a trained generator into the files that ship with the package, with a card made from its corpus.
 
     python recipes/ship.py RUN/generator/best.safetensors CORPUS [--name artalk] [--weights int8] [--figures F.json]
+        [--run-only]
 
-Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (float16, to tune from) and NAME.md (the card in words)
-into src/artalk/weights, and prints how far the .onnx is from torch. F is what `benchmarks/default_model.py --json`
-wrote. `--lips-blend`, `--rest-temperature` and `--rest-top-p` set what the model does when nothing is asked for.
+Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (to tune from, the same numbers; not with --run-only)
+and NAME.md (the card in words) into src/artalk/weights, and prints how far the .onnx is from torch. F is what
+`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--rest-temperature` and `--rest-top-p` set what the model
+does when nothing is asked for.
 """
 
 import argparse
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "src" / "artalk" / "weights")
     parser.add_argument("--weights", default="int8", choices=["float32", "float16", "int8"])
     parser.add_argument("--figures", type=Path)
+    parser.add_argument("--run-only", action="store_true")
     parser.add_argument("--lips-blend", type=float)
     parser.add_argument("--rest-temperature", type=float)
     parser.add_argument("--rest-top-p", type=float)
@@ -122,13 +125,15 @@ def main() -> None:
     made = replace(loaded, model=model, card=card)
     wishes.folder.mkdir(parents=True, exist_ok=True)
     onnx, tensors = (wishes.folder / f"{wishes.name}.{suffix}" for suffix in ("onnx", "safetensors"))
-    checkpoint.save(made, tensors, half=True)
+    checkpoint.save(made, tensors, wishes.weights)
     # What is shipped to tune from and what is shipped to run are the same numbers.
     made = replace(made, model=checkpoint.load(tensors).model)
     checkpoint.export(made, onnx, wishes.weights)
     sound = artalk.listen(HELLO).resampled(16000).samples
     distance = checkpoint.deviation(made, onnx, torch.tensor(np.asarray(sound, np.float32)))
-    sizes = {path.name: path.stat().st_size / 1e6 for path in (onnx, tensors)}
+    if wishes.run_only:
+        tensors.unlink()
+    sizes = {path.name: path.stat().st_size / 1e6 for path in (onnx, tensors) if path.exists()}
     (wishes.folder / f"{wishes.name}.md").write_text(words(wishes.name, card, model, sizes), encoding="utf-8")
     print(f"{sizes} MB; from torch: mean {distance.mean:.2g}, largest {distance.largest:.2g}")
     total = sum(path.stat().st_size for path in wishes.folder.iterdir()) / 1e6

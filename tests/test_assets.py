@@ -152,7 +152,7 @@ def shelf(home: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Shelf]:
     monkeypatch.setattr("artalk.fetch.PAUSE", 0.0)
     with serving(Shelf(WEIGHTS)) as shelf:
         place = assets.Source(shelf.address, len(WEIGHTS), hashlib.sha256(WEIGHTS).hexdigest())
-        kind = assets.Kind("weights.bin", "the weights", "the shelf", copy, "Be kind", place)
+        kind = assets.Kind("weights.bin", "the weights", "the shelf", copy, "Be kind", place, "bring a spoon")
         monkeypatch.setitem(assets.KINDS, "weights", kind)
         yield shelf
 
@@ -246,6 +246,8 @@ def test_every_public_place_is_whole() -> None:
         assert kind.source.size > 1_000_000
         assert len(bytes.fromhex(kind.source.sha256)) == 32
         assert kind.licence
+    # What is not checked is not fetched either, and said.
+    assert "fetches neither" in known["artalk-released"].note
 
 
 def test_the_face_landmarker_at_hand_is_the_one_that_is_fetched(home: Path) -> None:
@@ -268,7 +270,10 @@ def test_the_command_says_the_licence_before_anything_comes(
         with pytest.raises(SystemExit) as ended:
             cli.main(["assets", "get", "weights", *quiet])
         assert ended.value.code == 0
-        assert seen.pop() == f"weights: 7,000 bytes from {shelf.address}\nlicence: Be kind\n"
+        assert seen.pop() == (
+            f"weights: 7,000 bytes from {shelf.address}\nchecked by SHA-256: {assets.origin('weights').sha256}\n"
+            "licence: Be kind\nnote: bring a spoon\n"
+        )
         out, err = capsys.readouterr()
         assert out.startswith("added weights: ")
         assert err == (

@@ -42,6 +42,12 @@ LIVE = "visemes"
 RELEASED = (".pt", ".safetensors", ".released.onnx")
 """How the names of the official release's models end."""
 
+WEIGHTS = ("float32", "float16", "int8")
+"""How the weights of a `.released.onnx` can be stored."""
+
+RELEASED_ASSET = "artalk-released"
+"""The official release's weights, where `artalk assets get` put them."""
+
 PICTURES = files.PICTURES
 """Suffixes that show a rig in motion; no suffix means a folder of PNG frames."""
 
@@ -49,17 +55,25 @@ SIDES = (16, 4096)
 """Pixels of the shortest and the longest side of a picture."""
 
 
-def generator(model: Location = MODELS[0], raw: bool = False) -> Generator:
+def generator(model: Location = MODELS[0], raw: bool = False, run: Mapping[str, Any] | None = None) -> Generator:
     """The generator of a name, or the one in an `.onnx` file that `artalk export` wrote.
 
     The official release's model is at a path too: its `.pt`, the `.safetensors` that `convert` made of it, or a
-    `.released.onnx`. `raw` leaves out the post-processing that comes with it; the others have none.
+    `.released.onnx`; the one that `artalk assets get` fetched is called "artalk-released". `raw` leaves out the
+    post-processing that comes with it; the others have none. `run` is how a `.pt` or `.safetensors` is run:
+    `{"fast": True, "device": "cuda"}`, or one by one what docs/released.md lists.
     """
     name = fspath(model)
+    if name == RELEASED_ASSET:
+        from artalk import assets
+
+        name = _fetched(assets.home())
     if name.lower().endswith(RELEASED):
-        return _official(name, raw)
+        return _official(name, raw, run or {})
     if raw:
         raise BadInput(f"raw leaves out the post-processing of the released model, {name!r} has none")
+    if run:
+        raise BadInput(f"{', '.join(run)} is for the released model, a .pt or .safetensors; {name!r} runs in one way")
     if name == "visemes":
         from artalk.generators.visemes import Visemes
 
@@ -72,16 +86,32 @@ def generator(model: Location = MODELS[0], raw: bool = False) -> Generator:
         from artalk.generators.exported import Exported
 
         return Exported.load(name)
-    raise BadInput(f"a model is one of {', '.join(MODELS)}, or an .onnx file of `artalk export`, got {name!r}")
+    raise BadInput(
+        f"a model is one of {', '.join(MODELS)}, an .onnx file of `artalk export`, or of the official release: a "
+        f"{', a '.join(RELEASED)} or {RELEASED_ASSET}; got {name!r}"
+    )
 
 
-def _official(name: str, raw: bool) -> Generator:
+@cache
+def _fetched(home: Path) -> str:
+    """The path of the released weights: 2 GB, whose sum is made once in a process."""
+    from artalk import assets
+
+    return str(assets.get(RELEASED_ASSET))
+
+
+def _official(name: str, raw: bool, run: Mapping[str, Any]) -> Generator:
     if name.lower().endswith(".onnx"):
         from artalk.generators.released import ReleasedOnnx
 
+        if run:
+            raise BadInput(
+                f"{', '.join(run)} is for a .pt or .safetensors; how {name!r} runs was said when it was made: "
+                "artalk convert --weights"
+            )
         return ReleasedOnnx.load(name, raw)
     released = _released("generator", "the released model")
-    made: Generator = released.opened(name, released.Options(raw=raw))
+    made: Generator = released.opened(name, released.Options.wished(run, raw))
     return made
 
 
@@ -102,6 +132,15 @@ def convert(source: Location, target: Location, weights: str = "float32") -> Non
         raise BadInput(
             f"convert reads a .pt of the official release, got {fspath(source)!r}; see artalk.save for motion"
         )
+    if not whither.endswith((".released.onnx", ".safetensors", *files.writable())):
+        raise BadInput(
+            f"convert writes a checkpoint as .safetensors or .released.onnx and a style clip as motion, such as .npz; "
+            f"got {fspath(target)!r}"
+        )
+    if weights not in WEIGHTS:
+        raise BadInput(f"weights are {', '.join(WEIGHTS)}, got {weights!r}")
+    if weights != WEIGHTS[0] and not whither.endswith(".onnx"):
+        raise BadInput(f"weights are stored in {weights} in a .released.onnx alone, got {fspath(target)!r}")
     file = _released("file", "reading a .pt")
     if whither.endswith(".released.onnx"):
         _released("export", "exporting a model").export(file.read(source), target, weights)
@@ -168,15 +207,16 @@ def animate(
     gains: Mapping[str, float] | None = None,
     sample_rate: int | None = None,
     raw: bool = False,
+    run: Mapping[str, Any] | None = None,
 ) -> Motion:
     """The performance of a face that says `sound`: ceil(duration · fps) frames.
 
     `fps` defaults to the model's own rate; another is resampled exactly. `gains` strengthen or calm parts of the face
     (see `artalk.edit.PARTS`). `sample_rate` is for sound given as an array. The same seed gives the same motion.
-    `style` and `style_strength` are those of `condition`, `raw` is that of `generator`.
+    `style` and `style_strength` are those of `condition`, `raw` and `run` those of `generator`.
     """
     audio = listen(sound, sample_rate)
-    made = generator(model, raw)
+    made = generator(model, raw, run)
     motion = made.generate(audio, condition(made, style, style_strength), seed)
     if fps is not None:
         motion = motion.resample(fps, frames=audio.frames_at(exact_fps(fps)))
@@ -195,9 +235,10 @@ def stream(
     seed: int = 0,
     sample_rate: int | None = None,
     raw: bool = False,
+    run: Mapping[str, Any] | None = None,
 ) -> Stream:
     """A live session: `feed` it blocks of sound, get pieces of motion; see `artalk.generators.generator.Stream`."""
-    made = generator(model, raw)
+    made = generator(model, raw, run)
     return made.stream(condition(made, style, style_strength), seed, sample_rate)
 
 

@@ -36,7 +36,8 @@ class Source:
 class Kind:
     """A thing that can be added: `file` is its name in the folder, `store` reads the user's path and writes ours.
 
-    One with a `source` is that very file, from wherever it came. `licence` is what is said before it is fetched.
+    One with a `source` is that very file, from wherever it came. `licence` is what is said before it is fetched,
+    `note` what is not fetched with it.
     """
 
     file: str
@@ -45,6 +46,7 @@ class Kind:
     store: Callable[[Path, Path], None]
     licence: str = ""
     source: Source | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,9 @@ KINDS: dict[str, Kind] = {
             1_959_150_898,
             "d89615a32e2a6b4e35cf5494c1e400b2acedc43812f63423b9f5d705046d67c2",
         ),
+        "the checkpoint alone: sizes and sums of the release's config.json and style clips are not known to artalk, so "
+        "it fetches neither. This checkpoint needs no config.json; style clips are had by hand from the same page, and "
+        "looked at when they are opened",
     ),
     "face-landmarker": Kind(
         "face_landmarker.task",

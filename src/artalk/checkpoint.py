@@ -16,13 +16,15 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from artalk import config
-from artalk.errors import BadFile, BadInput, MissingFile, needs
+from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile, needs
 from artalk.formats.atomic import atomic
 from artalk.generators.exported import FORMAT, Exported, Settings
 from artalk.generators.generator import FREE
 from artalk.models.artalk import Artalk, ArtalkConfig, Steering
 from artalk.models.codec import Codec, CodecConfig
-from artalk.models.nn.onnx import SMALL, Precision, compress, graph
+from artalk.models.nn import storage
+from artalk.models.nn.onnx import compress, graph
+from artalk.models.nn.storage import Precision
 
 Model = Codec | Artalk
 KINDS: dict[str, tuple[type[Any], type[Any]]] = {"codec": (CodecConfig, Codec), "artalk": (ArtalkConfig, Artalk)}
@@ -37,14 +39,18 @@ class Checkpoint:
     styles: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
 
-def save(checkpoint: Checkpoint, path: str | os.PathLike[str], half: bool = False) -> None:
-    """Write `.safetensors`; `half` stores big tensors as float16 (to ship and to tune from, not to resume from)."""
+def save(checkpoint: Checkpoint, path: str | os.PathLike[str], weights: Precision = "float32") -> None:
+    """Write `.safetensors`; "float16" and "int8" (a scale for each output) are to ship and to tune from.
+
+    What `export` makes of a file of "int8" holds the same whole numbers.
+    """
     model = checkpoint.model
     kind = "codec" if isinstance(model, Codec) else "artalk"
-    tensors = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    tensors = storage.pack(model.state_dict(), weights)
     header = {
         "format": str(FORMAT),
         "kind": kind,
+        "weights": weights,
         "config": config.to_json(model.config),
         "card": json.dumps(checkpoint.card),
         "styles": json.dumps(checkpoint.styles),
@@ -65,10 +71,10 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         raise BadFile(f"{str(path)!r} is no .safetensors file: {error}") from error
     if header.get("artalk.kind") not in KINDS or header.get("artalk.format") != str(FORMAT):
         raise BadFile(f"{str(path)!r} holds no artalk model of format {FORMAT}")
-    config_type, model_type = KINDS[header["artalk.kind"]]
-    model = cast(Model, model_type(config.from_json(config_type, header["artalk.config"])))
-    _fill(model, tensors, path)
-    return Checkpoint(model.eval(), json.loads(header["artalk.card"]), json.loads(header["artalk.styles"]))
+    try:
+        return _built(header, tensors)
+    except ArtalkError as error:
+        raise BadFile(f"{str(path)!r}: {error}") from error
 
 
 def adopt(model: Artalk, codec: Codec) -> Artalk:
@@ -123,8 +129,7 @@ def export(
     model = checkpoint.model
     if not isinstance(model, Artalk):
         raise BadInput("only a whole model can be exported, this is a codec")
-    if weights not in ("float32", "float16", "int8"):
-        raise BadInput(f"weights are float32, float16 or int8, got {weights!r}")
+    storage.check(weights)
     facts = _facts(checkpoint, model)
     graphs = trace(model) if graphs is None else graphs
     onnx: Any = importlib.import_module("onnx")
@@ -162,20 +167,38 @@ def _safetensors(part: str = "") -> Any:
     return importlib.import_module(f"safetensors{part}")
 
 
-def _stored(tensor: Tensor, half: bool) -> Tensor:
-    shrink = half and tensor.dtype == torch.float32 and tensor.numel() >= SMALL
-    return (tensor.half() if shrink else tensor).detach().cpu().contiguous()
+def _built(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Checkpoint:
+    """The checkpoint of a file's header and tensors."""
+    config_type, model_type = KINDS[header["artalk.kind"]]
+    model = cast(Model, model_type(config.from_json(config_type, header.get("artalk.config", ""))))
+    # Before weights were named there was no int8.
+    _fill(model, storage.unpack(tensors, header.get("artalk.weights", "float16")))
+    return Checkpoint(model.eval(), _table(header, "card"), _table(header, "styles"))
 
 
-def _fill(model: Model, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+def _table(header: Mapping[str, str], key: str) -> dict[str, Any]:
+    """The JSON object under a key of the header."""
+    try:
+        found = json.loads(header.get(f"artalk.{key}", ""))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise BadFile(f"its {key} is no JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def _fill(model: Model, tensors: Mapping[str, Tensor]) -> None:
     own = model.state_dict()
     if own.keys() != tensors.keys():
         odd = sorted(own.keys() ^ tensors.keys())
-        raise BadFile(f"{str(path)!r} does not hold the tensors that its config asks for, see {', '.join(odd[:3])}")
+        raise BadFile(f"does not hold the tensors that its config asks for, see {', '.join(odd[:3])}")
     for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
-            raise BadFile(f"{str(path)!r}: {name} is {tuple(own[name].shape)}, got {tuple(tensor.shape)}")
-    model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in tensors.items()})
+        wanted, came = (f"{t.dtype} {tuple(t.shape)}" for t in (own[name], tensor))
+        if came != wanted:
+            raise BadFile(f"{name} is {wanted}, got {came}")
+        if not torch.isfinite(tensor).all():
+            raise BadFile(f"{name} holds numbers that are not finite")
+    model.load_state_dict(tensors)
 
 
 class _Step(nn.Module):
@@ -213,26 +236,23 @@ class _Styler(nn.Module):
 
 
 def _trace_step(model: Artalk) -> Any:
-    """The step of one speaker; the number of branches is free."""
-    count = 2
-    state, noise = model.begin(1, count), model.noise(1, torch.Generator().manual_seed(0))
-    steering = model.steer(1, model.style.null.detach()[None], 1.5)
-    rows = (steering.style, steering.hears, steering.mix)
-    sound = torch.zeros(1, model.step_samples)
-    free = torch.export.Dim("branches", min=1, max=16)
-    still: dict[int, Any] = {}
+    """The step; the numbers of speakers and of their branches are free."""
+    speakers, count = 3, 2  # an example of 1 would be taken for all there is
+    state, noise = model.begin(speakers, count), model.noise(speakers, torch.Generator().manual_seed(0))
+    style = model.style.null.detach().expand(speakers, -1)
+    steering = model.steer(speakers, style, 1.5)
+    sound = torch.zeros(speakers, model.step_samples)
+    arguments = (sound, state, noise, *vars(steering).values())
+    batch, branches = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("branches", min=1, max=16)
+    one, many = {0: batch}, {0: batch, 1: branches}
     shapes: tuple[Any, ...] = (
-        still,
-        {name: {1: free} if name.startswith("memory") else still for name in state},
-        {name: still for name in noise},
-        *({1: free} for _ in rows),
-        still,
-        still,
+        one,
+        {name: many if name.startswith("memory") else one for name in state},
+        dict.fromkeys(noise, one),
+        *(many, many, many, one, one),
     )
-    inputs = ["sound", *(f"state.{n}" for n in state), *(f"noise.{n}" for n in noise)]
-    inputs += ["style", "hears", "mix", "temperature", "top_p"]
+    inputs = ["sound", *(f"state.{n}" for n in state), *(f"noise.{n}" for n in noise), *vars(steering)]
     outputs = ["motion", *(f"next.{name}" for name in state)]
-    arguments = (sound, state, noise, *rows, steering.temperature, steering.top_p)
     return graph(_Step(model), arguments, shapes, inputs, outputs)
 
 

@@ -32,6 +32,7 @@ from rich.table import Table
 
 from artalk import __version__, api, batch, edit
 from artalk.audio import Audio
+from artalk.channels import ARKIT, FLAME, FLAME112
 from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
 from artalk.formats import files, npz
 from artalk.motion import Motion, exact_fps
@@ -104,6 +105,11 @@ def animate(
     ] = 1.0,
     seed: Annotated[int, typer.Option("--seed", help="Another seed: other blinks, gaze and head; the same lips.")] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="Without the released model's smoothing.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="The released model in fewer bits: docs/released.md.")] = False,
+    device: Annotated[str | None, typer.Option("--device", help="Of the released model: cpu, cuda, cuda:1.")] = None,
+    run: Annotated[
+        list[str] | None, typer.Option("--run", help="NAME=VALUE of the released model: encoder=bfloat16, ahead=true.")
+    ] = None,
     fps: FpsOption = None,
     rig: Rig = "head",
     size: Size = "512",
@@ -130,6 +136,7 @@ def animate(
         "style_strength": style_strength,
         "seed": seed,
         "raw": raw,
+        "run": _running(fast, device, run or []),
         "fps": fps,
         "rig": rig,
         "size": _size(size),
@@ -361,6 +368,7 @@ def train(
         str | None, typer.Option("--rehearse", help="A second corpus, so that what it shows is not forgotten.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: all).")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that read the corpus ahead.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe; the same command goes on with a run that was stopped.
@@ -390,7 +398,9 @@ def train(
     adapt.base(asked)  # what is missed is missed before recordings are prepared
     others = None if rehearse is None else open_corpus(rehearse)
     learnt = open_corpus(corpus) if corpus else adapt.person(_recordings(str(data), run, quiet))
-    kept = learn(asked, learnt, run, _training(quiet), others)
+    if data is not None and (short := adapt.shortage(learnt)):
+        _say(short, quiet)
+    kept = learn(asked, learnt, run, _training(quiet), others, workers)
     for stage, path in kept.items():
         _say(f"{stage}: {path}", quiet)
     if asked.init:
@@ -478,6 +488,8 @@ def live(
         _say("stopped", quiet)
     for output in outputs:
         _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost", quiet)
+    if source.lost:
+        _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
 
 
 @app.command()
@@ -535,9 +547,10 @@ def assets_get(
     """Fetch weights from their public place, checked by size and SHA-256; a fetch that was stopped goes on."""
     from artalk import assets
 
-    place = assets.origin(kind)
-    licence = assets.KINDS[kind].licence
-    talk.print(escape(f"{kind}: {place.size:,} bytes from {mirror or place.address}\nlicence: {licence}"))
+    place, known = assets.origin(kind), assets.KINDS[kind]
+    lines = [f"{kind}: {place.size:,} bytes from {mirror or place.address}", f"checked by SHA-256: {place.sha256}"]
+    lines += [f"licence: {known.licence}"] + [f"note: {known.note}"] * bool(known.note)
+    talk.print(escape("\n".join(lines)))
     with _download(kind, quiet) as progress:
         asset = assets.fetch(kind, mirror, progress)
     print(f"added {asset.kind}: {assets.home() / asset.file}, {asset.size / 1e6:.1f} MB, SHA-256 {asset.sha256}")
@@ -607,7 +620,11 @@ def _recordings(folder: str, run: Path, quiet: bool) -> Path:
     """The folder itself where it is a corpus, else the corpus that it becomes beside the run."""
     if any((Path(folder) / index).is_file() for index in ("index.json", "shards.json")):
         return Path(folder)
-    _collect([folder], [str(run / "corpus")], (None, None, 1, False, "head", None), False, quiet)
+    from artalk import assets
+
+    # The model that ships has learnt faces that were solved on ICT's; it is the user's to add (docs/personalise.md).
+    face = "ict" if any(asset.kind == "ict" for asset in assets.added()) else "head"
+    _collect([folder], [str(run / "corpus")], (None, None, 1, False, face, None), False, quiet)
     return run / "corpus"
 
 
@@ -691,13 +708,18 @@ def _check(settings: dict[str, Any], quiet: bool, outputs: tuple[Path, ...] = ()
     """Refuse what no input could be worked on with, before any is."""
     if settings["fps"] is not None:
         exact_fps(settings["fps"])
-    api.stream(
+    stream = api.stream(
         model=settings["model"],
         style=settings["style"],
         style_strength=settings["style_strength"],
         seed=settings["seed"],
         raw=settings["raw"],
+        run=settings["run"],
     )
+    if settings["gains"]:
+        edit.scaled(stream.nothing, settings["gains"])
+    for path in outputs:
+        _holdable(stream.nothing, path)
     known = {name for path in outputs for name in _known_options(path)}
     for name in settings["options"]:
         if outputs and name not in known:
@@ -729,6 +751,7 @@ def _make(sound: Any, settings: dict[str, Any]) -> Motion:
         style_strength=settings["style_strength"],
         seed=settings["seed"],
         raw=settings["raw"],
+        run=settings["run"],
         fps=settings["fps"],
         gains=settings["gains"],
     )
@@ -852,6 +875,7 @@ def _save(
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write one output: pictures carry the sound itself, other formats can only name it."""
+    motion = _holdable(motion, path)
     face = _rig(settings["rig"]) if _shows(path) else settings["rig"]
     if path.suffix.lower() in (*api.PICTURES, ""):
         clip = api.render(motion, face, audio, size=settings["size"], backend=settings["backend"])
@@ -860,6 +884,13 @@ def _save(
     known = _known_options(path)
     options = {name: value for name, value in settings["options"].items() if name in known}
     api.save(motion, path, rig=face, audio=source, **options)
+
+
+def _holdable(motion: Motion, path: Path) -> Motion:
+    """FLAME motion as a file of this name holds it: by the user's map in ARKit's channels, but in .npz and pictures."""
+    if motion.channels not in (FLAME, FLAME112) or path.suffix.lower() in (".npz", "", *api.PICTURES):
+        return motion
+    return api.retarget(motion, ARKIT)
 
 
 def _shows(path: Path) -> bool:
@@ -1135,8 +1166,14 @@ def _size(text: str) -> tuple[int, int]:
     return api.picture_size(int(width), int(height or width))
 
 
+def _running(fast: bool, device: str | None, texts: Sequence[str]) -> dict[str, Any]:
+    """How a model is to be run: what was said, and nothing else."""
+    said = {"fast": fast or None, "device": device}
+    return {name: value for name, value in said.items() if value is not None} | _options(texts)
+
+
 def _options(texts: Sequence[str]) -> dict[str, Any]:
-    """Options of formats: names and texts, but that true and false are truth values."""
+    """Options of formats or models: names and texts, but that true and false are truth values."""
     options: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -4,6 +4,7 @@ import pytest
 from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.data import build
+from artalk.data.clips import Entry
 from artalk.errors import BadInput, MissingFile
 from tests.shared import shared
 
@@ -29,6 +30,13 @@ def test_quiet_is_put_around_speech():
     assert np.abs(whole.samples[:6000]).max() < 0.02
 
 
+def test_what_is_known_of_consent_is_said_and_no_more():
+    facts = ("en", "one", 0, 0.0, "real", "train", "")
+    entries = {source: Entry("a", source, source, *facts, **terms) for source, terms in build.TERMS.items()}
+    assert {source for source, entry in entries.items() if not entry.shareable} == {"facegood_zh"}
+    assert all(entry.licence and entry.credit for entry in entries.values())
+
+
 def test_wrong_wishes(tmp_path):
     with pytest.raises(BadInput):
         build.build(tmp_path, tmp_path, tmp_path / "out", ["nothing"])
@@ -43,6 +51,7 @@ def test_a_small_corpus_from_real_recordings(tmp_path):
     corpus = build.build(folder, face, tmp_path, sources, count=3)
     assert len(corpus) == 9
     assert corpus.verify() == []
+    assert all(entry.shareable for entry in corpus.entries)
     real, taught = corpus.select(kind="real"), corpus.select(kind="taught")
     assert len(real) == len(taught) == 3
     clip = corpus.read(real[0])

@@ -51,6 +51,25 @@ def test_a_killed_build_loses_nothing_and_goes_on(tmp_path):
     assert corpus.verify() == []
 
 
+def test_terms_are_brought_up_to_date_in_clips_and_index(tmp_path):
+    writer = Writer(tmp_path)
+    writer.add(a_clip("a"))
+    writer.add(a_clip("b", source="other"))
+    writer.finish()
+    terms = {"licence": "MIT", "credit": "me", "consent": "asked"}
+    writer = Writer(tmp_path)
+    writer.renew("made", terms)
+    assert not (tmp_path / "index.json").exists()  # killed here, nothing says what is no longer so
+    corpus = Writer(tmp_path).finish()
+    assert corpus.verify() == []
+    assert [(entry.under(terms), entry.shareable) for entry in corpus.entries] == [(True, True), (False, False)]
+    assert corpus.read("a").entry.consent == "asked"
+    stamp = (tmp_path / "clips" / "a.npz").stat().st_mtime_ns
+    Writer(tmp_path).renew("made", terms)
+    assert (tmp_path / "index.json").is_file()
+    assert (tmp_path / "clips" / "a.npz").stat().st_mtime_ns == stamp
+
+
 def test_a_clip_that_was_taken_away_leaves_the_index(tmp_path):
     writer = Writer(tmp_path)
     writer.add(a_clip("a"))

@@ -145,7 +145,7 @@ def test_terms_that_are_filled_later_need_no_new_work(small, tmp_path):
     bare = Collection("me")
     corpus = everything(small, tmp_path / "out", bare)
     assert not any(entry.shareable for entry in corpus.entries)
-    assert "collection.toml: licence, credit, consent" in report(corpus, bare).words()
+    assert "lacks: licence, credit, consent" in report(corpus, bare).words()
     stamp = (tmp_path / "out/records/me/ann-one.json").stat().st_mtime_ns
     filled = replace(bare, licence="CC0", credit="me", consent="asked and signed")
     corpus = everything(small, tmp_path / "out", filled)

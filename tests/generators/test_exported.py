@@ -103,6 +103,68 @@ def test_a_step_leaves_the_old_state_as_it_was(model):
     assert state.window == 0
 
 
+def crowd(model):
+    """Streams that differ in everything: seed, style, strength, sound, how much of it."""
+    wishes = [Condition(), Condition("calm"), Condition("calm", style_strength=2.0), Condition(), Condition("loud")]
+    jobs = []
+    for k, wish in enumerate([*wishes, Condition("loud", style_strength=0.5)]):
+        need = ((1 + k % 3) * model.window + model.lookahead) * model.hop
+        jobs.append((model.begin(wish, k), sound(seed=k).samples[:need]))
+    return jobs
+
+
+def same(one, other):
+    frames, state = one
+    others, after = other
+    assert np.array_equal(frames, others)
+    assert (state.window, state.seed) == (after.window, after.seed)
+    assert all(np.array_equal(array, after.arrays[name]) for name, array in state.arrays.items())
+
+
+def test_many_streams_at_once_are_each_as_if_alone_to_the_last_bit(model, monkeypatch):
+    runs, run = [], Exported._run
+
+    def counted(self, states, sounds):
+        runs.append(len(states))
+        return run(self, states, sounds)
+
+    monkeypatch.setattr(Exported, "_run", counted)
+    jobs = crowd(model)
+    together = model.step_many(jobs)
+    # Four streams have one branch and two have two; they have 1, 2 and 3 windows.
+    assert runs == [4, 2, 2, 2, 2]
+    for made, job in zip(together, jobs, strict=True):
+        same(made, model.step(*job))
+    assert model.step_many([]) == []
+    again = model.step_many([(state, jobs[0][1]) for _, state in reversed(together)])
+    for made, (_, state) in zip(again, reversed(together), strict=True):
+        same(made, model.step(state, jobs[0][1]))
+
+
+def test_a_stream_keeps_nothing_of_the_others_in_memory(model):
+    for _, state in model.step_many(crowd(model)):
+        for array in state.arrays.values():
+            assert array.base is None or array.base.nbytes == array.nbytes
+
+
+def test_a_file_of_one_stream_still_runs(model, path, tmp_path):
+    """As files were exported before: a batch of 1 and no other."""
+    import onnx
+
+    old = onnx.load(path)
+    for value in (*old.graph.input, *old.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(old, tmp_path / "old.onnx")
+    still = Settings(temperature=0.0)
+    alone, together = Exported.load(tmp_path / "old.onnx", still), model.with_settings(still)
+    jobs = crowd(alone)
+    ours = alone.step_many(jobs)
+    for made, other, job in zip(ours, together.step_many(crowd(together)), jobs, strict=True):
+        same(made, alone.step(*job))
+        # A runtime that knows the batch beforehand lays its sums out otherwise.
+        np.testing.assert_allclose(made[0], other[0], atol=1e-5)
+
+
 def test_a_clip_a_name_and_a_mix_give_styles(model):
     free = model.generate(sound()).values
     styled = model.generate(sound(), Condition(style=clip())).values

@@ -44,7 +44,7 @@ def test_the_chances_of_all_tokens_sum_to_one_and_are_those_drawn():
     count, one = 20_000, torch.ones(1, 1, 1)
     noise = torch.rand(count, 1, BITS, generator=torch.Generator().manual_seed(1))
     spread = (x.expand(count, 1, 1, -1), base.expand(count, 1, 1, -1), torch.ones(count, 1))
-    drawn = made.draw(*spread, noise, one, one, BinarySphere(BITS))[:, 0]
+    drawn = made.draw(*spread, BinarySphere(BITS).threshold(noise, one, one))[:, 0]
     number = (drawn @ torch.tensor([8.0, 4.0, 2.0, 1.0])).long()
     share = torch.bincount(number, minlength=len(every)) / count
     assert float((share - chances).abs().max()) < 0.02

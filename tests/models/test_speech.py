@@ -49,6 +49,27 @@ def test_the_shortest_lookahead_is_one_frame():
     assert not torch.equal(before[:, k + 1], after[:, k + 1])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("window", [1, 4, 10])
+def test_steps_that_keep_what_they_heard_hear_what_the_whole_hears(window):
+    config = dataclasses.replace(SPEECH, depth=3, ahead=0, level_ahead=-1)
+    torch.manual_seed(0)
+    live, frames, count = rough(Speech(config, 25.0)), 40, 2
+    sound = noise_sound(count * (frames + config.lookahead) * HOP).reshape(count, -1)
+    sound[:, :HOP] = 0  # what the silence before does not know
+    state, heard = live.begin(count), []
+    assert state["sound"].shape[1] == 2 * HOP
+    for start in range(0, frames, window):
+        piece = sound[:, start * HOP : (start + window + config.lookahead) * HOP]
+        features, after = live.step(state, piece)
+        assert {name: each.shape for name, each in after.items()} == {name: each.shape for name, each in state.items()}
+        heard.append(features)
+        state = after
+    silence = torch.zeros(count, config.past * HOP)
+    whole = live(torch.cat([silence, sound], dim=1)).features
+    assert torch.allclose(torch.cat(heard, dim=1), whole, atol=2e-4)
+
+
 def test_sound_outside_the_margins_is_not_heard(speech):
     frames, k = 30, 12
     sound, margin = whole(frames), SPEECH.past

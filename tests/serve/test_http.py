@@ -1,9 +1,11 @@
 """Files over HTTP, and what a server says of itself."""
 
+import contextlib
 import importlib
 import io
 import json
 import socket
+import time
 import wave
 
 import numpy as np
@@ -154,6 +156,7 @@ def test_it_says_how_it_is(server):
     assert json.loads(server.http("/ready")[2]) == {"status": "ready"}
     info = json.loads(server.http("/v1/info")[2])
     assert info["models"] == ["visemes"]
+    assert info["styles"] == {"visemes": []}
     assert info["limits"]["sessions"] == Limits().sessions
     assert "artalk_frame_late_seconds_bucket" in server.http("/metrics")[2].decode()
     assert server.fault("/nothing") == (404, "not_found")
@@ -187,6 +190,33 @@ def test_an_upload_that_breaks_off_harms_nobody(server):
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"POST /v1/animate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhalf")
     assert server.http("/health")[0] == 200
+
+
+def test_uploads_together_are_bounded_and_none_lasts_for_ever(wav):
+    limits = Limits(jobs=1, jobs_waiting=1, sending_seconds=0.4)
+    head = b"POST /v1/animate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhalf"
+    with running(Settings(limits=limits, drain_seconds=0.1)) as server, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20)) for _ in range(2)]
+        for client in slow:
+            client.sendall(head)
+        deadline = time.monotonic() + 10
+        while server.server.workshop.taken < 2:
+            assert time.monotonic() < deadline
+        assert server.fault("/v1/animate", wav) == (429, "busy")
+        for client in slow:
+            assert client.recv(100).startswith(b"HTTP/1.1 408")
+        assert server.http("/v1/animate?format=csv", wav)[0] == 200
+        assert server.server.workshop.taken == 0
+
+
+def test_strangers_are_bounded(monkeypatch):
+    monkeypatch.setattr("artalk.serve.app.MOST_STRANGERS", 2)
+    limits = Limits(sessions=1, hello_seconds=60)
+    with running(Settings(limits=limits, drain_seconds=0.1)) as server, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(open_socket(f"{server.url}/v1/live"))
+        with pytest.raises(Exception, match="403|rejected"):
+            open_socket(f"{server.url}/v1/live")
 
 
 def test_the_description_holds(server):

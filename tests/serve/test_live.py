@@ -151,6 +151,37 @@ def test_a_burst_is_paced_interrupted_and_goes_on(server, hello):
         assert events[-1].frame == pytest.approx((placed.time + 0.5) * 25, abs=1)
 
 
+class Slow(Loud):
+    """Long windows, each made when `go` is set."""
+
+    def __init__(self):
+        super().__init__(window=25, lookahead=1, rate=16000)
+        self.busy, self.go = threading.Event(), threading.Event()
+        self.go.set()
+
+    def step(self, state, samples):
+        self.busy.set()
+        self.go.wait(10)
+        return super().step(state, samples)
+
+
+def test_words_on_their_way_do_not_come_after_an_interruption():
+    slow = Slow()
+    with running(models={"slow": slow}) as server, connect(server.url, pace="free") as live:
+        slow.busy.clear()
+        slow.go.clear()
+        live.feed(np.full(3 * 16000, 0.8, np.float32))
+        assert slow.busy.wait(10)
+        live.interrupt()
+        time.sleep(0.1)
+        slow.go.set()
+        stopped = wait_for(live, Interrupted)[-1]
+        after = motion(live.finish())
+    assert after.start == stopped.frame
+    assert len(after) > 10
+    assert after.channel("jawOpen")[5:].max() < 0.01
+
+
 def test_a_microphone_hears_how_it_fares(server, hello):
     with connect(server.url) as live:
         live.ping()

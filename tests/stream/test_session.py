@@ -13,6 +13,7 @@ from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.edit import PARTS
 from artalk.errors import BadInput, Unsupported
+from artalk.generators.living import Living
 from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
 from artalk.stream.backlog import Backlog, BufferFull
@@ -291,12 +292,13 @@ def test_a_saved_session_goes_on_elsewhere(cut, wait, pace, interrupted):
     assert only(ends[0], Finished) == only(ends[1], Finished)
 
 
-def test_a_saved_session_of_the_rules_goes_on_to_the_last_bit():
-    generator, sound = Visemes(), artalk.listen("examples/hello.flac")
+@pytest.mark.parametrize("generator", [Visemes(), Living(Visemes(), Visemes())], ids=["rules", "two in one"])
+def test_a_saved_session_goes_on_to_the_last_bit(generator):
+    sound = artalk.listen("examples/hello.flac")
     session = Session(generator, sound.sample_rate, "free", seed=2)
     session.feed(sound.samples[:123457])
     events = session.run()
-    session = Session.restore(Visemes(), session.save())
+    session = Session.restore(generator, session.save())
     session.feed(sound.samples[123457:])
     session.finish()
     joined = Motion.join(only([*events, *session.run()], Motion))

@@ -33,8 +33,9 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def base(corpus, tmp_path_factory):
-    """A trained model, as a file."""
-    return train(smallest(), corpus, tmp_path_factory.mktemp("base"))["generator"]
+    """A model that was hardly trained, as a file."""
+    stages = {name: replace(stage, steps=2, check=2, save=2) for name, stage in smallest().stages.items()}
+    return train(replace(smallest(), stages=stages), corpus, tmp_path_factory.mktemp("base"))["generator"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def me(tmp_path_factory):
 
 
 def recipe(base, **values):
-    brief = {"steps": 6, "rows": 4, "rate": 3e-3, "warmup": 1, "ema": 0.5, "check": 3, "save": 2, "frozen": FROZEN}
+    brief = {"steps": 4, "rows": 4, "rate": 3e-3, "warmup": 1, "ema": 0.5, "check": 2, "save": 2, "frozen": FROZEN}
     data = Data(validation_clips=2, style_seconds=(1.0, 1.5))
     return Recipe(stages={"person": Stage("generator", **(brief | values))}, data=data, init=str(base))
 
@@ -88,12 +89,12 @@ def test_the_model_keeps_its_config_its_styles_and_where_it_comes_from(run, base
 
 def test_it_is_judged_before_and_after_and_never_ends_worse(run, base, corpus, tmp_path):
     said = [progress for progress in run[2] if progress.figures]
-    assert [progress.step for progress in said] == [0, 3, 6]
+    assert [progress.step for progress in said] == [0, 2, 4]
     card = checkpoint.load(run[1]).card
     assert card["before"] == said[0].figures
     best = min(said, key=lambda progress: adapt.ratio(progress.figures, card["before"]))
     assert (card["step"], card["figures"]) == (best.step, best.figures)
-    assert [row["step"] for row in log.read(run[0])] == [*range(7)]
+    assert [row["step"] for row in log.read(run[0])] == [*range(5)]
 
 
 def test_a_model_that_only_gets_worse_is_the_base(run, base, corpus, tmp_path, monkeypatch):
@@ -108,7 +109,7 @@ def test_a_model_that_only_gets_worse_is_the_base(run, base, corpus, tmp_path, m
     assert checkpoint.load(kept).card["step"] == 0
 
 
-@pytest.mark.parametrize("step", [1, 5])
+@pytest.mark.parametrize("step", [1, 3])
 def test_a_killed_run_goes_on_to_the_very_same_weights(run, base, corpus, tmp_path, step):
     with pytest.raises(Killed):
         train(recipe(base), speaker(corpus, "b"), tmp_path, killer("person", step))
@@ -159,6 +160,16 @@ def test_what_is_gained_is_said_in_words():
     assert adapt.gained({"figures": after}) == adapt.gained({"before": {}, "figures": {}}) == ""
 
 
+def test_too_little_of_a_person_is_said(corpus):
+    few = Corpus(corpus.folder)
+    assert "there are 20 s of this person; 60 s and more are asked" in adapt.shortage(few)
+    few.entries = 3 * few.entries
+    assert adapt.shortage(few) == ""
+    few.entries = ()
+    with pytest.raises(BadInput, match="nothing in the recordings can be learnt from"):
+        adapt.shortage(few)
+
+
 def test_a_corpus_with_both_sides_stays_as_it_is(corpus):
     assert adapt.person(corpus.folder).entries == corpus.entries
 
@@ -187,6 +198,7 @@ def test_the_command_makes_a_model_of_a_person_out_of_a_folder(base, me, tmp_pat
 
     said = call()
     assert "4 of 4 recordings gave 4 clips" in said
+    assert "there are 12 s of this person" in said
     assert "person before" in said
     assert "held-out clips of this person: lips" in said
     exported = Exported.load(tmp_path / "me-run" / "model.onnx")

@@ -1,5 +1,7 @@
 """The studio page in a real Chromium: what is heard is seen, and what is seen is what one gets."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,10 @@ from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.visemes import Visemes
 from artalk.retarget import vrm
+from artalk.serve.settings import Settings
 from tests import avatars
 from tests.serve.servers import running
-from tests.viewer.browser import chromium, open_studio, write_wav
+from tests.viewer.browser import PATIENCE, Studio, chromium, open_studio, write_wav
 
 pytestmark = pytest.mark.slow  # drawing without a graphics card takes both cores for some 20 s
 
@@ -227,6 +230,35 @@ def test_heads_of_ones_own(studio, tmp_path):
     studio.page.click("#our-head")
     studio.until("s.head === 'the built-in head'")
     studio.press("s")
+
+
+def test_a_token_is_asked_for_until_it_fits(browser):
+    """Its page is one of its own: nothing of the studio is there before the token is."""
+    shut = Settings(token="s3cret", drain_seconds=0.1)
+    with running(shut, models={"moody": Moody()}) as server, browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.wait_for_selector("#token-dialog[open]")
+        for _ in range(3):
+            page.keyboard.press("Escape")
+        page.fill("#token", "secret")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=This token does not fit.")
+        assert page.evaluate("window.studio === undefined")
+        page.keyboard.type("s3cret")
+        page.click("#token-dialog button")
+        Studio(page).until("s.state === 'here'")
+        assert not page.is_visible("#token-dialog")
+
+
+def test_styles_of_the_last_visit_that_this_model_lacks_are_forgotten(browser, server):
+    with browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        kept = json.dumps({"style": {"smiling": 0.5, "stern": 1}, "gains": {"nose": 2}})
+        page.add_init_script(f"localStorage.setItem('artalk.wishes', '{kept}')")
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        Studio(page).until("s.state === 'here'")
+        assert page.evaluate("studio.panel.wishes") == {"seed": 0, "style": {"smiling": 0.5}, "gains": {}}
 
 
 def test_what_is_no_sound_is_said(studio):

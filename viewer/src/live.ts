@@ -34,10 +34,9 @@ export class Live {
   private tries = 0;
   private timer = 0;
 
-  /** `greeted` is called at each welcome, `refused` with a sentence where the server will not have us. */
+  /** `refused` is called with a sentence where the server will not have us or what we wish for. */
   constructor(
     wishes: Wishes,
-    private readonly greeted: (welcome: Welcome) => void,
     private readonly refused: (code: string, message: string) => void,
   ) {
     this.wishes = structuredClone(wishes);
@@ -110,7 +109,6 @@ export class Live {
         this.welcome = message;
         this.playout = new Playout(message.fpsNumerator / message.fpsDenominator);
         this.vitals.state = "here";
-        this.greeted(message);
         break;
       case "frames":
         this.playout?.add(message.first, rows(message.values, this.welcome!.channels.length), seconds());

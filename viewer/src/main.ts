@@ -46,19 +46,18 @@ class Studio {
 
   constructor(
     private readonly facts: Facts,
-    private readonly offers: Info,
+    private offers: Info,
   ) {
     this.context = new AudioContext({ latencyHint: "interactive" });
     this.curves = new Curves(element<HTMLCanvasElement>("curves"), facts);
     this.panel = new Panel(() => this.wish());
+    this.offer(offers);
     this.microphone = new Microphone(this.context, (samples) => this.listen(samples));
     this.live = new Live(
       this.panel.wishes,
-      (welcome) => this.panel.offer(welcome.styles, offers.gains),
-      (_code, message) => say(message),
+      (code, message) => this.refused(code, message),
     );
     this.stage = new Stage(element<HTMLCanvasElement>("stage"), facts, (now) => this.frame(now));
-    this.panel.offer([], offers.gains);
     this.wireButtons();
     this.wireKeys();
     this.wireDrops();
@@ -143,6 +142,23 @@ class Studio {
         Object.assign(document.createElement("dd"), { textContent: value }),
       ]),
     );
+  }
+
+  // ── what the server has ──
+
+  private offer(offers: Info): void {
+    this.offers = offers;
+    this.panel.offer(offers.styles[offers.models[0]!] ?? [], offers.gains);
+  }
+
+  /** A server that came back may run another model, which has other styles: what it does not know is forgotten. */
+  private refused(code: string, message: string): void {
+    say(message);
+    if (code !== "bad_hello") return;
+    void info().then((offers) => {
+      this.offer(offers);
+      this.live.wish(this.panel.wishes);
+    }, () => undefined);
   }
 
   // ── live ──
@@ -435,7 +451,7 @@ async function greeted(): Promise<Info> {
       return await info();
     } catch (error) {
       if (!(error instanceof WantsToken)) throw error;
-      token.set(await askForToken());
+      token.set(await askForToken(token.get() ? "This token does not fit." : "This server wants a token."));
     }
   }
 }

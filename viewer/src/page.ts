@@ -40,13 +40,17 @@ export function theme(): void {
   show();
 }
 
-/** Ask for the server's token until something is given. */
-export function askForToken(): Promise<string> {
+/** Ask for the server's token until something is given; `why` is the sentence above it. */
+export function askForToken(why: string): Promise<string> {
   const dialog = element<HTMLDialogElement>("token-dialog");
   const input = element<HTMLInputElement>("token");
+  element("token-why").textContent = why;
   return new Promise((given) => {
-    dialog.onclose = () => (input.value ? given(input.value) : dialog.showModal());
+    // Escape closes a dialog, too: without a token there is nothing behind it.
+    dialog.onclose = () => (dialog.returnValue === "given" && input.value ? given(input.value) : dialog.showModal());
+    dialog.returnValue = "";
     dialog.showModal();
+    input.select();
   });
 }
 

@@ -82,7 +82,7 @@ function kept(shares: Record<string, number>, known: readonly string[]): Record<
 
 function slider(name: string, most: number, value: number, usual: number, moved: (value: number) => void): HTMLElement {
   const label = document.createElement("label");
-  const text = Object.assign(document.createElement("span"), { textContent: name });
+  const text = Object.assign(document.createElement("span"), { textContent: name.replaceAll("_", " ") });
   const input = Object.assign(document.createElement("input"), { type: "range", min: "0", max: String(most), step: "0.05" });
   const shown = document.createElement("output");
   const show = (): void => void (shown.textContent = `${Math.round(Number(input.value) * 100)} %`);

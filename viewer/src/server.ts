@@ -13,6 +13,8 @@ export interface Wishes {
 export interface Info {
   version: string;
   models: string[];
+  /** Of each model. */
+  styles: Record<string, string[]>;
   formats: string[];
   gains: string[];
   limits: Record<string, number>;

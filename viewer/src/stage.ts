@@ -105,6 +105,8 @@ export class Stage {
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
     if (Math.abs(before - this.camera.aspect) > 0.02) this.portrait();
+    // Another size empties the canvas, and the browser paints before the loop comes round again.
+    this.renderer.render(this.scene, this.camera);
   }
 
   private draw(now: number): void {

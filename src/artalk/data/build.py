@@ -39,12 +39,20 @@ log = logging.getLogger(__name__)
 VALIDATION = {"grid_s1": 0.10, "facegood_zh": 0.12, "kerstin_de": 0.05, "nathalie_nl": 0.05}
 """The share of sentences (by a hash of the words) or of pieces that is kept from training."""
 
-CREDIT: dict[str, tuple[str, str]] = {
-    "grid_s1": ("CC BY 4.0", "GRID corpus: Cooke, Barker, Cunningham, Shao (2006); faces tracked with MediaPipe"),
-    "facegood_zh": ("MIT", "FACEGOOD-Audio2Face"),
-    "kerstin_de": ("CC0", "rhasspy dataset-voice-kerstin"),
-    "nathalie_nl": ("CC0", "rhasspy dataset-voice-nathalie"),
+VOLUNTEER = "recorded by a volunteer who answered a call for public-domain voices, as its datasheet says"
+
+TERMS: dict[str, dict[str, str]] = {
+    "grid_s1": {
+        "licence": "CC BY 4.0",
+        "credit": "GRID corpus: Cooke, Barker, Cunningham, Shao (2006); faces tracked with MediaPipe",
+        "consent": "recorded for publication as a corpus (University of Sheffield)",
+    },
+    # Nothing says how its speaker agreed: what is made of it stays with whoever made it.
+    "facegood_zh": {"licence": "MIT", "credit": "FACEGOOD-Audio2Face", "consent": ""},
+    "kerstin_de": {"licence": "CC0", "credit": "rhasspy dataset-voice-kerstin", "consent": VOLUNTEER},
+    "nathalie_nl": {"licence": "CC0", "credit": "rhasspy dataset-voice-nathalie", "consent": VOLUNTEER},
 }
+"""Licence, credit and consent of the sources; clips with an empty one are not to be shared."""
 
 LENT = (*ARKIT.names[ARKIT.slice("eyes")], *ARKIT.names[ARKIT.slice("head")])
 """Channels of GRID that were measured and are not to be learnt: a reader whose head is propped up and who blinks after
@@ -61,9 +69,9 @@ DUTCH, GERMAN = ("nl+f3",), ("de+f3", "de+f2")
 
 def build(folder: Path, face: Path, out: Path, sources: Sequence[str], count: int | None = None) -> Corpus:
     """Build the corpus of `sources` at `out`; `count` limits the recordings of each (for trying it out)."""
-    unknown = sorted(set(sources) - set(CREDIT))
+    unknown = sorted(set(sources) - set(TERMS))
     if unknown:
-        raise BadInput(f"sources are {', '.join(CREDIT)}, got {', '.join(unknown)}")
+        raise BadInput(f"sources are {', '.join(TERMS)}, got {', '.join(unknown)}")
     writer = Writer(out)
     where = out / "teacher.json"
     found = [source for source in sources if (folder / source).is_dir()]
@@ -84,6 +92,8 @@ def build(folder: Path, face: Path, out: Path, sources: Sequence[str], count: in
             _add(writer, _kerstin(folder / "kerstin_de", wise, writer, count), "kerstin_de")
         if "nathalie_nl" in found:
             _add(writer, _nathalie(folder / "nathalie_nl", wise, writer, count), "nathalie_nl")
+    for source in found:
+        writer.renew(source, TERMS[source])
     return writer.finish()
 
 
@@ -233,9 +243,8 @@ def _at_25(motion: Motion, sound: Audio) -> Motion:
 
 
 def _entry(name: str, source: str, speaker: str, language: str, text: str, kind: Kind, key: str | None = None) -> Entry:
-    licence, credit = CREDIT[source]
     split = split_of(key or text or name, VALIDATION[source])
-    return Entry(name, source, speaker, language, text, 0, 0.0, kind, split, "", licence, credit)
+    return Entry(name, source, speaker, language, text, 0, 0.0, kind, split, "", **TERMS[source])
 
 
 def _style_of(name: str, styles: Sequence[Style]) -> Style:
@@ -252,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shared", type=Path, required=True, help="the folder with the sources' folders")
     parser.add_argument("--face", type=Path, required=True, help="ICT-FaceKit: its folder or a packed .npz")
     parser.add_argument("--out", type=Path, required=True, help="where the corpus goes")
-    parser.add_argument("--sources", nargs="+", default=list(CREDIT), help="some of %(default)s")
+    parser.add_argument("--sources", nargs="+", default=list(TERMS), help="some of %(default)s")
     parser.add_argument("--count", type=int, help="at most this many recordings of each source")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

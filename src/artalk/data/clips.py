@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -73,6 +73,10 @@ class Entry:
         """Whether licence, credit and consent are filled."""
         return all(text.strip() for text in (self.licence, self.credit, self.consent))
 
+    def under(self, terms: Mapping[str, str]) -> bool:
+        """Whether these are its `licence`, `credit` and `consent`."""
+        return all(getattr(self, name) == text for name, text in terms.items())
+
 
 @dataclass(frozen=True, eq=False)
 class Clip:
@@ -133,6 +137,15 @@ class Corpus:
     def statistics(self) -> dict[str, dict[str, list[float]]]:
         """By kind of motion and by channel: mean, sd, least, largest and seconds, of observed frames alone."""
         return cast("dict[str, dict[str, list[float]]]", self._index["statistics"])
+
+    def mean(self) -> NDArray[np.float32]:
+        """(55,) the mean of each channel over all that was observed, 0 where nothing was."""
+        mean = np.zeros(len(ARKIT), np.float32)
+        for column, name in enumerate(ARKIT.names):
+            rows = np.array([kind[name] for kind in self.statistics.values() if name in kind]).reshape(-1, 5)
+            if len(rows):
+                mean[column] = np.average(rows[:, 0], weights=rows[:, 4])
+        return mean
 
     def verify(self) -> list[str]:
         """The ids of clips whose file is missing or differs from the index' checksum."""
@@ -203,6 +216,15 @@ class Writer:
         """Delete a clip."""
         _place(self.folder, name).unlink(missing_ok=True)
         self._done.pop(name, None)
+
+    def renew(self, source: str, terms: Mapping[str, str]) -> None:
+        """Bring `licence`, `credit` and `consent` of a source's clips up to date."""
+        old = [entry.id for entry in self.entries if entry.source == source and not entry.under(terms)]
+        if old:  # killed half-way, the next writer finds the clips as they are
+            (self.folder / "index.json").unlink(missing_ok=True)
+        for name in old:
+            clip = read_clip(self.folder, name)
+            self.add(replace(clip, entry=replace(clip.entry, **terms)))
 
     def finish(self) -> Corpus:
         """Write the index of all clips, in the order of their ids, with statistics."""

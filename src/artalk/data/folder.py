@@ -18,7 +18,7 @@ from typing import Any, cast
 from artalk import audio, captures, config
 from artalk.channels import ARKIT
 from artalk.data import times
-from artalk.data.clips import Clip, Corpus, Entry, Split, Writer, read_clip, store
+from artalk.data.clips import Clip, Corpus, Entry, Split, Writer, store
 from artalk.data.collection import Collection, slug
 from artalk.data.layouts import VIDEOS, Item, items
 from artalk.data.recording import REASONS, Align, Recording, Rejected, Wishes, clips
@@ -170,15 +170,12 @@ def gather(out: Path, collection: Collection) -> Corpus:
     writer = Writer(out)
     mine = [entry for entry in writer.entries if entry.source == collection.source]
     stray = [entry.id for entry in mine if entry.id not in named]
-    other = [entry.id for entry in mine if any(getattr(entry, name) != text for name, text in terms.items())]
-    if (out / INDEX).is_file() and not stray and not other:
+    if (out / INDEX).is_file() and not stray and all(entry.under(terms) for entry in mine):
         return Corpus(out)
     (out / INDEX).unlink(missing_ok=True)
     for name in stray:
         writer.remove(name)
-    for name in sorted(set(other) - set(stray)):
-        clip = read_clip(out, name)
-        writer.add(replace(clip, entry=replace(clip.entry, **terms)))
+    writer.renew(collection.source, terms)
     return writer.finish()
 
 
@@ -223,7 +220,9 @@ class Report:
             example = f": {self.examples[reason]}" if self.examples.get(reason) else ""
             lines.append(f"rejected: {count} × {REASONS[reason]} ({seconds:.0f} s){example}")
         if self.missing:
-            lines.append(f"not to be shared before these are filled in collection.toml: {', '.join(self.missing)}")
+            lines.append(
+                f"not to be shared while its collection.toml (or recipe) leaves empty: {', '.join(self.missing)}"
+            )
         return "\n".join(lines)
 
 

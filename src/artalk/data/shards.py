@@ -72,8 +72,8 @@ def write(
         raise BadInput(f"the corpus at {str(corpus.folder)!r} has no clips")
     if not private and (closed := sorted({entry.source for entry in corpus.entries if not entry.shareable})):
         raise BadInput(
-            f"clips of {', '.join(closed)} have no licence, credit or consent: fill them in collection.toml and "
-            "prepare again, or write private shards for your own machines"
+            f"clips of {', '.join(closed)} have no licence, credit or consent: where they are known, fill them in "
+            "collection.toml and prepare again; else write private shards for your own machines"
         )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX).unlink(missing_ok=True)

@@ -223,18 +223,8 @@ def sample(corpus: Corpus, clips: Sequence[Clip]) -> Motion:
     Channels that their source did not measure stand at the corpus' mean, which is what training shows of them: GRID's
     masked lids and head would be motion that no model was meant to see.
     """
-    mean = _mean(corpus)
+    mean = corpus.mean()
     return Motion(np.concatenate([np.where(clip.observed, clip.motion.values, mean) for clip in clips]), ARKIT, FPS)
-
-
-def _mean(corpus: Corpus) -> NDArray[np.float32]:
-    """The mean of each channel over all that was observed, 0 where nothing was."""
-    mean = np.zeros(len(ARKIT), np.float32)
-    for column, name in enumerate(ARKIT.names):
-        rows = np.array([kind[name] for kind in corpus.statistics.values() if name in kind]).reshape(-1, 5)
-        if len(rows):
-            mean[column] = np.average(rows[:, 0], weights=rows[:, 4])
-    return mean
 
 
 def _all(corpus: Corpus, face: Face) -> Iterator[Ways]:

@@ -30,6 +30,9 @@ REACH = np.array([3.0] * EXPRESSIONS + [0.7, 0.25, 0.25])
 QUIET = 3e-5
 """Metres that an expression coefficient of 1 must gain on the face's mean (root mean square) to be worth having."""
 
+QUIET_FRAME = QUIET / 3
+"""The same where every frame is fitted: more of the face for coefficients a quarter larger; less gains no more."""
+
 RIDGE = 1e-3
 """Strength of the pull of ARKit weights to 0, of the mean energy of a shape."""
 
@@ -111,15 +114,15 @@ class Fit:
         """Each ARKit shape at 1 as FLAME coefficients, (52, 103)."""
         return self.to_flame(self.deltas)
 
-    def to_flame(self, moves: Float, steady: float = 0.0) -> Float:
+    def to_flame(self, moves: Float, steady: float = 0.0, quiet: float = QUIET) -> Float:
         """Coefficients (N, 103) within `REACH` whose FLAME comes nearest to vertex `moves` (N, K, 3).
 
-        `steady` pulls every frame to the one before.
+        `steady` pulls every frame to the one before, `quiet` (see `QUIET`) coefficients to 0.
         """
         count = len(self.pairs.vertices)
         scaled = self.jacobian * REACH[:, None]
         normal = scaled @ scaled.T / count
-        ridge = np.diag(QUIET**2 * REACH**2 / np.where(np.arange(len(REACH)) < EXPRESSIONS, 1.0, REACH))
+        ridge = np.diag(quiet**2 * REACH**2 / np.where(np.arange(len(REACH)) < EXPRESSIONS, 1.0, REACH))
         temporal = steady * float(np.diag(normal).mean())
         found = np.zeros((len(moves), len(REACH)))
         for _ in range(ROUNDS):
@@ -179,7 +182,8 @@ def from_arkit(motion: Motion, fitted: Fit, to: Channels = FLAME) -> Motion:
     if motion.channels != ARKIT:
         raise BadInput(f"arkit motion is wanted, got {motion.channels.name!r}")
     weights = motion.values[:, : len(ARKIT_SHAPES)].astype(np.float64)
-    return assembled(fitted.to_flame(np.tensordot(weights, fitted.deltas, 1), STEADY), motion, to)
+    wanted = np.tensordot(weights, fitted.deltas, 1)
+    return assembled(fitted.to_flame(wanted, STEADY, QUIET_FRAME), motion, to)
 
 
 def to_arkit(motion: Motion, fitted: Fit) -> Motion:
@@ -200,7 +204,7 @@ def errors(fitted: Fit, flame_map: FlameMap, per_frame: bool = False) -> dict[st
     weights = rng.uniform(0.1, 0.8, (CHECKED, len(ARKIT_SHAPES))) * (rng.random((CHECKED, len(ARKIT_SHAPES))) < 0.1)
     weights[:, [ARKIT_SHAPES.index(name) for name in UNSEEN]] = 0
     wanted = np.tensordot(weights, fitted.deltas, 1)
-    there = fitted.to_flame(wanted) if per_frame else weights @ flame_map.table
+    there = fitted.to_flame(wanted, quiet=QUIET_FRAME) if per_frame else weights @ flame_map.table
     shown = fitted.moves(there)
     back = fitted.to_arkit(shown) if per_frame else minimise(flame_map.hessian, there @ flame_map.cross.T)
     again = np.tensordot(back, fitted.deltas, 1)

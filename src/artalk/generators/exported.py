@@ -4,7 +4,8 @@ import base64
 import importlib
 import json
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,10 @@ FORMAT = 1
 
 LONGEST_CLIP = 500
 """Frames of a style clip looked at at once; a longer one is cut evenly and its parts' styles are averaged."""
+
+
+CROWD = 16
+"""Streams in one run of the model at most: more bring no more, and what they take of memory grows."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Exported(Generator):
         self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
         """The model's card: sources, licences, figures, limits."""
         self._style_model = base64.b64decode(metadata.get("artalk.style_encoder", ""))
+        (sound,) = [given for given in self._session.get_inputs() if given.name == "sound"]
+        self._takes_many = not isinstance(sound.shape[0], int)
         facts = self.facts
         self.channels = SPACES[facts["channels"]]
         self.fps = Fraction(facts["fps"])
@@ -138,13 +145,21 @@ class Exported(Generator):
 
     def step(self, state: Progress, samples: FloatArray) -> tuple[FloatArray, Progress]:
         """One run of the model for each window."""
+        return self.step_many([(state, samples)])[0]
+
+    def step_many(self, jobs: Sequence[tuple[Progress, FloatArray]]) -> list[tuple[FloatArray, Progress]]:
+        """One run of the model for each window, for all streams together that mix equally many branches."""
         window, need = self.window * self.hop, (self.window + self.lookahead) * self.hop
-        count = (len(samples) - self.lookahead * self.hop) // window
-        made: list[FloatArray] = []
-        for k in range(count):
-            frames, state = self._one(state, samples[k * window : k * window + need])
-            made.append(frames)
-        return np.concatenate(made), state
+        states = [state for state, _ in jobs]
+        counts = [(len(samples) - self.lookahead * self.hop) // window for _, samples in jobs]
+        made: list[list[FloatArray]] = [[] for _ in jobs]
+        for k in range(max(counts, default=0)):
+            for crowd in self._crowds([job for job, count in enumerate(counts) if k < count], states):
+                sounds = [jobs[job][1][k * window : k * window + need] for job in crowd]
+                for job, (frames, state) in zip(crowd, self._run([states[j] for j in crowd], sounds), strict=True):
+                    made[job].append(frames)
+                    states[job] = state
+        return [(np.concatenate(frames), state) for frames, state in zip(made, states, strict=True)]
 
     def change(self, state: Progress, condition: Condition, seed: int) -> Progress:
         """What was heard and done so far stays; style, steering and chance are new.
@@ -177,22 +192,34 @@ class Exported(Generator):
         vectors = [np.asarray(known[name], np.float32) * np.float32(share / total) for name, share in shares.items()]
         return np.asarray(np.sum(vectors, axis=0), np.float32)
 
-    def _one(self, state: Progress, sound: FloatArray) -> tuple[FloatArray, Progress]:
-        feed: dict[str, FloatArray] = {
-            "sound": np.ascontiguousarray(sound, np.float32)[None],
-            "style": state.style,
-            "hears": state.hears,
-            "mix": state.mix,
-            "temperature": self._temperature,
-            "top_p": self._top_p,
+    def _crowds(self, jobs: Sequence[int], states: Sequence[Progress]) -> list[list[int]]:
+        """Those of `jobs` that one run of the model can work on together."""
+        crowds: defaultdict[int, list[int]] = defaultdict(list)
+        for job in jobs:
+            crowds[states[job].style.shape[1] if self._takes_many else job].append(job)
+        return [crowd[at : at + CROWD] for crowd in crowds.values() for at in range(0, len(crowd), CROWD)]
+
+    def _run(self, states: Sequence[Progress], sounds: Sequence[FloatArray]) -> list[tuple[FloatArray, Progress]]:
+        """The next window of streams that mix equally many branches."""
+        count, kept = len(states), list(states[0].arrays)
+        feed = {
+            "sound": np.stack(sounds).astype(np.float32, copy=False),
+            "style": _joined([state.style for state in states]),
+            "hears": _joined([state.hears for state in states]),
+            "mix": _joined([state.mix for state in states]),
+            "temperature": np.repeat(self._temperature, count, axis=0),
+            "top_p": np.repeat(self._top_p, count, axis=0),
         }
-        feed |= {f"state.{name}": array for name, array in state.arrays.items()}
+        feed |= {f"state.{name}": _joined([state.arrays[name] for state in states]) for name in kept}
         for index, (name, shape) in enumerate(self.facts["noise"].items()):
-            feed[f"noise.{name}"] = _noise(state.seed, index, state.window, (1, *shape))
-        names = ["motion", *(f"next.{name}" for name in state.arrays)]
+            feed[f"noise.{name}"] = np.stack([_noise(state.seed, index, state.window, shape) for state in states])
+        names = ["motion", *(f"next.{name}" for name in kept)]
         motion, *after = cast("list[FloatArray]", self._session.run(names, feed))
-        arrays = dict(zip(state.arrays, after, strict=True))
-        return motion[0], Progress(state.window + 1, state.seed, state.style, state.hears, state.mix, arrays)
+        made: list[tuple[FloatArray, Progress]] = []
+        for row, state in enumerate(states):
+            arrays = {name: _row(array, row) for name, array in zip(kept, after, strict=True)}
+            made.append((motion[row], replace(state, window=state.window + 1, arrays=arrays)))
+        return made
 
     def _style_of(self, clip: Motion) -> FloatArray:
         if clip.channels != self.channels:
@@ -259,7 +286,17 @@ def _initial(spec: Mapping[str, Any], count: int) -> FloatArray:
     return np.zeros(shape, np.float32)
 
 
-def _noise(seed: int, stream: int, window: int, shape: tuple[int, ...]) -> FloatArray:
+def _joined(rows: Sequence[FloatArray]) -> FloatArray:
+    """Several streams' arrays as one."""
+    return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+
+def _row(array: FloatArray, row: int) -> FloatArray:
+    """One stream's part of what was made for several: a copy, so that no stream keeps the others' in memory."""
+    return array if len(array) == 1 else array[row : row + 1].copy()
+
+
+def _noise(seed: int, stream: int, window: int, shape: Sequence[int]) -> FloatArray:
     """Uniform numbers in [0, 1) of one stream of one window, the same wherever and whenever they are drawn."""
     key = np.array([seed, stream], np.uint64)
     bits = np.random.Philox(key=key, counter=np.array([0, 0, 0, window], np.uint64))

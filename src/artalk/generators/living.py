@@ -48,10 +48,23 @@ class Living(Generator):
 
     def step(self, state: Both, samples: FloatArray) -> tuple[FloatArray, Both]:
         """The model's frames, with the rules' parts in them."""
-        made, model = self.model.step(state.model, samples)
-        heard = samples[: (len(made) + self.rules.lookahead) * self.hop]
-        lived, rules = self.rules.step(state.rules, heard)
-        made = made.copy()
+        return self.step_many([(state, samples)])[0]
+
+    def step_many(self, jobs: Sequence[tuple[Both, FloatArray]]) -> list[tuple[FloatArray, Both]]:
+        """The model works on all streams together."""
+        spoken = self.model.step_many([(state.model, samples) for state, samples in jobs])
+        heard = [
+            (state.rules, samples[: (len(made) + self.rules.lookahead) * self.hop])
+            for (state, samples), (made, _) in zip(jobs, spoken, strict=True)
+        ]
+        lived = self.rules.step_many(heard)
+        return [
+            (self._together(speech, life), Both(model, rules))
+            for (speech, model), (life, rules) in zip(spoken, lived, strict=True)
+        ]
+
+    def _together(self, speech: FloatArray, life: FloatArray) -> FloatArray:
+        frames = speech.copy()
         for part in self._parts:
-            made[:, part] = lived[:, part]
-        return made, Both(model, rules)
+            frames[:, part] = life[:, part]
+        return frames

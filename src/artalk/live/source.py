@@ -20,6 +20,8 @@ class Source(Protocol):
     """Sound as time goes by."""
 
     sample_rate: int
+    lost: int
+    """How often sound was lost on its way here."""
 
     def read(self) -> FloatArray:
         """The samples (n,) that came since the last call; does not wait."""
@@ -39,7 +41,7 @@ class File:
     """A sound that is heard from the first `read` on, as fast as time goes; with `loop` again and again."""
 
     def __init__(self, audio: Audio, loop: bool = False) -> None:
-        self.sample_rate = audio.sample_rate
+        self.sample_rate, self.lost = audio.sample_rate, 0
         self._samples, self._loop = audio.samples, loop
         self._began: float | None = None
         self._at = 0
@@ -74,6 +76,7 @@ class Microphone:
         except OSError as error:
             raise NeedsExtra(f"a microphone needs PortAudio, a system package (libportaudio2): {error}") from error
         self._blocks: queue.SimpleQueue[FloatArray] = queue.SimpleQueue()
+        self.lost = 0
         wish = int(device) if device is not None and device.isdigit() else device
         try:
             facts = sounddevice.query_devices(wish, "input")
@@ -87,6 +90,8 @@ class Microphone:
             raise BadInput(f"no microphone can be opened ({device or 'the default one'}): {error}") from error
 
     def _came(self, block: Any, frames: int, moment: Any, status: Any) -> None:
+        # PortAudio's own thread: it is not to wait, and its buffer is another's after this.
+        self.lost += bool(status.input_overflow)
         self._blocks.put(np.array(block[:, 0], np.float32))
 
     def read(self) -> FloatArray:

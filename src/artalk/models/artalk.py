@@ -23,11 +23,9 @@ from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer
 from artalk.models.nn.resample import area, centres, linear
 from artalk.models.nn.transformer import WindowStack, causal_blocks, unfold
 from artalk.models.speech import choice
+from artalk.models.speech.encoder import State
 from artalk.models.speech.mel import FEATURES, SpeechConfig
 from artalk.models.style import Style, StyleConfig
-
-State = dict[str, Tensor]
-"""Everything that a window hands to the next, by name; batch first."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,7 @@ class TrunkConfig:
 
     def __post_init__(self) -> None:
         if self.chain and self.expected:
-            raise BadInput(
-                "bits that hang together have no expected values of their own: chain or expected is 0"
-            )
+            raise BadInput("bits that hang together have no expected values of their own: chain or expected is 0")
 
 
 @dataclass(frozen=True)
@@ -281,7 +277,8 @@ class Trunk(nn.Module):
         """(batch, tokens, code width) of tokens `hidden` (batch, branches, tokens, width)."""
         logits = self.head(hidden)
         if self.chain is not None:
-            return quantizer.values(self.chain.draw(hidden, logits, mix, noise, temperature, top_p, quantizer))
+            thresholds = cast(BinarySphere, quantizer).threshold(noise, temperature, top_p)
+            return quantizer.values(self.chain.draw(hidden, logits, mix, thresholds))
         logits = (logits * mix[..., None, None]).sum(dim=1)
         values = quantizer.values(quantizer.choose(logits, noise, temperature, top_p))
         if level < len(self.scales) - self.config.expected:
@@ -371,13 +368,9 @@ class Artalk(nn.Module):
         return losses
 
     def begin(self, batch: int = 1, branches: int = 1) -> State:
-        """The state before the first window of `batch` speakers."""
-        speech, device = self.speech, self.codec.mean.device
-        state = {
-            "sound": torch.zeros(batch, self.config.speech.past * speech.hop, device=device),
-            "level": speech.fresh(batch).detach().clone(),
-            "known": torch.zeros(batch, self.config.known, device=device),
-        }
+        """The state before the first window of `batch` speakers: by name, all that a window hands to the next."""
+        device = self.codec.mean.device
+        state = self.speech.begin(batch) | {"known": torch.zeros(batch, self.config.known, device=device)}
         for name in self.trunks:
             decoder = self.codec.stream(name).decoder.empty(batch, device)
             memory = self.trunk(name).stack.empty(batch * branches, device)
@@ -429,20 +422,16 @@ class Artalk(nn.Module):
 
         `sound` (batch, (window + lookahead) · hop). The same numbers give the same motion.
         """
-        full = torch.cat([state["sound"], sound], dim=1)
-        heard = self.speech(full, state["level"])
-        after: State = {
-            "sound": full[:, self.window_samples : self.window_samples + state["sound"].shape[1]],
-            "level": heard.level,
-            "known": torch.cat([state["known"][:, 1:], torch.ones_like(state["known"][:, :1])], dim=1),
-        }
+        features, heard = self.speech.step(state, sound)
+        known = torch.cat([state["known"][:, 1:], torch.ones_like(state["known"][:, :1])], dim=1)
+        after = heard | {"known": known}
         known = state["known"] > 0.5
         parts: dict[str, Tensor] = {}
         for index, name in enumerate(self.trunks):
             trunk, stream = self.trunk(name), self.codec.stream(name)
             total, regressed, memory = trunk.step(
                 stream.pyramid,
-                heard.features,
+                features,
                 steering,
                 index,
                 state.get(f"memory.{name}"),

@@ -1,6 +1,6 @@
 """A person's way of moving from a video: the sample that a model follows, and in words what it shows."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from artalk import rotation
 from artalk.errors import BadInput, needs
 from artalk.formats.atomic import atomic
 from artalk.motion import Motion
+from artalk.prepare import terms
 from artalk.prepare.quality import lip_gap
 from artalk.prepare.take import runs
 from artalk.prepare.video import Prepared
@@ -49,6 +50,8 @@ TRAITS: dict[str, tuple[str, str, str, str]] = {
 class Style:
     """`motion` (25 fps) to follow, of `seconds` of a seen face, and its `traits`.
 
+    The motion is in the `terms` of the model that ships, which is to follow it; the traits are of the face as it was.
+
     opening: mm between the lips that 5 % of talking frames exceed · rounding: 90th percentile of the larger of funnel
     and pucker · smile: mean · brows: standard deviation · blinks: a minute · head: degrees, standard deviation.
     """
@@ -76,7 +79,9 @@ class Style:
 
 def style_of(done: Prepared) -> Style:
     """The style of a prepared video; raises `BadInput` where a face is seen for less than 2 seconds."""
-    return style(done.motion, done.performance.ok)
+    found = style(done.motion, done.performance.ok)
+    on_head = "tongueOut" in done.performance.tracker.face.shapes  # which ICT's face lacks
+    return replace(found, motion=terms.on_ict(found.motion)) if on_head else found
 
 
 def style(motion: Motion, ok: NDArray[np.bool_]) -> Style:
@@ -89,7 +94,7 @@ def style(motion: Motion, ok: NDArray[np.bool_]) -> Style:
         raise BadInput(f"a style needs a face seen for at least {LEAST:g} seconds, got {frames / fps:.1f}")
     whole = Motion(np.concatenate(kept), motion.channels, motion.fps)
     whole = _liveliest(whole if motion.fps == FPS else whole.resample(FPS))
-    return Style(whole, round(frames / fps, 2), traits(whole))
+    return Style(terms.still_eyes(whole), round(frames / fps, 2), traits(whole))
 
 
 def traits(motion: Motion) -> dict[str, float]:

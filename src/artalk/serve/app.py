@@ -8,10 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,7 +32,7 @@ from artalk.serve.connection import Connection
 from artalk.serve.engine import Engine
 from artalk.serve.guard import HEADERS, Guard
 from artalk.serve.metrics import Metrics
-from artalk.serve.settings import Settings
+from artalk.serve.settings import Limits, Settings
 from artalk.serve.work import MEDIA_TYPES, Busy, Order, OutOfTime, Result, Workshop
 from artalk.stream import protocol
 
@@ -40,10 +40,17 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
 
+MOST_STRANGERS = 64
+"""Live sockets besides the sessions: those that have not said hello yet, or have just been refused."""
+
 NO_PAGE = (
     "artalk is serving, but this copy has no studio page: build it with Node 20 and scripts/build_page, or install a "
     "released wheel, which has it. The live socket is at /v1/live, the HTTP interface is described at /openapi.json.\n"
 )
+
+
+News: TypeAlias = "asyncio.Queue[tuple[str, dict[str, Any]]]"
+"""What a client is told of the work on its file: names and facts of events."""
 
 
 class Refusal(Exception):
@@ -59,7 +66,7 @@ class Server:
 
     def __init__(self, settings: Settings, models: Mapping[str, Model] | None = None, page: Path = PAGE) -> None:
         self.settings = settings
-        self.models = dict(models or {settings.model: api.generator(settings.model)})
+        self.models = dict(models or _by_name(api.generator(settings.model)))
         self.metrics = Metrics()
         self.engine = Engine(self.metrics)
         self.workshop = Workshop(settings.limits, self.models, self.metrics)
@@ -127,6 +134,9 @@ class Server:
         if not self.ready:
             await websocket.close(1012, "the server stops")
             return
+        if len(self._connections) >= self.settings.limits.sessions + MOST_STRANGERS:
+            await websocket.close(1013, "too many have not said hello yet: try again later")
+            return
         connection = Connection(websocket, self.settings, self.engine, self.models, self._secret)
         self._connections.add(connection)
         try:
@@ -139,19 +149,22 @@ class Server:
             raise Refusal(503, "stopping", "the server stops")
         order = _order(request)
         order.check(self.settings.limits)
-        sound = await _body(request, self.settings.limits.upload_bytes)
-        if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(self._events(sound, order), media_type="text/event-stream")
-        return _file(await self.workshop.make(sound, order))
+        with ExitStack() as place:
+            place.enter_context(self.workshop.place())
+            sound = await _body(request, self.settings.limits)
+            if "text/event-stream" not in request.headers.get("accept", ""):
+                return _file(await self.workshop.make(sound, order))
+            news: News = asyncio.Queue()
+            work = asyncio.create_task(self._work(sound, order, news, place.pop_all()))
+            return StreamingResponse(_events(news, work), media_type="text/event-stream")
 
-    async def _events(self, sound: bytes, order: Order) -> AsyncGenerator[str]:
-        """Progress, then the result or what was wrong."""
-        news: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+    async def _work(self, sound: bytes, order: Order, news: News, place: ExitStack) -> None:
+        """Tell the progress, then the result or what was wrong."""
 
         def progress(done: int, total: int) -> None:
             news.put_nowait(("progress", {"done": done, "total": total}))
 
-        async def work() -> None:
+        with place:
             try:
                 result = await self.workshop.make(sound, order, progress)
                 url = f"/v1/results/{self.workshop.keep(result)}"
@@ -162,16 +175,6 @@ class Server:
             except Exception:
                 log.exception("a file failed")
                 news.put_nowait(("error", {"code": "failed", "message": "this failed; the server's log says why"}))
-
-        task = asyncio.create_task(work())
-        try:
-            while True:
-                name, facts = await news.get()
-                yield f"event: {name}\ndata: {json.dumps(facts)}\n\n"
-                if name != "progress":
-                    return
-        finally:
-            task.cancel()
 
     async def _result(self, request: Request) -> Response:
         result = self.workshop.kept(request.path_params["name"])
@@ -186,6 +189,7 @@ class Server:
                 "version": __version__,
                 "protocol": protocol.VERSION,
                 "models": list(self.models),
+                "styles": {name: list(model.styles) for name, model in self.models.items()},
                 "formats": [suffix[1:] for suffix in MEDIA_TYPES],
                 "gains": list(edit.PARTS),
                 "limits": {item.name: getattr(limits, item.name) for item in fields(limits)},
@@ -207,6 +211,11 @@ class Server:
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.exposition(), media_type=self.metrics.content_type)
+
+
+def _by_name(model: Model) -> dict[str, Model]:
+    """What clients call it by: not where its file lies."""
+    return {model.name: model}
 
 
 class _Headers:
@@ -242,13 +251,29 @@ def _order(request: Request) -> Order:
     return Order(**values)
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, limits: Limits) -> bytes:
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise Refusal(413, "too_large", f"a body has at most {most} bytes")
+    try:
+        async with asyncio.timeout(limits.sending_seconds):
+            async for part in request.stream():
+                body += part
+                if len(body) > limits.upload_bytes:
+                    raise Refusal(413, "too_large", f"a body has at most {limits.upload_bytes} bytes")
+    except TimeoutError:
+        raise Refusal(408, "too_slow", f"a body is sent within {limits.sending_seconds:g} s") from None
     return bytes(body)
+
+
+async def _events(news: News, work: asyncio.Task[None]) -> AsyncGenerator[str]:
+    """What the work tells, as server-sent events."""
+    try:
+        while True:
+            name, facts = await news.get()
+            yield f"event: {name}\ndata: {json.dumps(facts)}\n\n"
+            if name != "progress":
+                return
+    finally:
+        work.cancel()
 
 
 def _file(result: Result) -> Response:

@@ -309,13 +309,13 @@ class Connection:
             case Flush():
                 session.flush()
             case Interrupt():
-                session.interrupt(message.frame)
+                async with self._seat.still():  # frames on their way would come after it
+                    session.interrupt(message.frame)
             case Change():
                 session.change(message.seed, message.style, message.gains)
             case Save():
-                while self._seat.busy:  # between two steps it is whole
-                    await asyncio.sleep(0.001)
-                self._outbox.put(Saved(signed(session.save(), self.secret)))
+                async with self._seat.still():
+                    self._outbox.put(Saved(signed(session.save(), self.secret)))
             case Finish():
                 session.finish()
             case Ping():

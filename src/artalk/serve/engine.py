@@ -5,9 +5,9 @@ import gc
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -48,11 +48,24 @@ class Seat:
     """The worst lateness, in seconds, since it was last asked for."""
     busy: bool = False
     """Whether the model works on a step of it."""
+    held: bool = False
+    """Whether no further step is to begin."""
 
     @property
     def clock(self) -> float:
         """Seconds since the session began."""
         return time.monotonic() - self.began
+
+    @asynccontextmanager
+    async def still(self) -> AsyncGenerator[None]:
+        """No step of the session is on its way meanwhile: what that heard is heard, and the state is whole."""
+        self.held = True
+        try:
+            while self.busy:
+                await asyncio.sleep(0.001)
+            yield
+        finally:
+            self.held = False
 
     def take_late(self) -> float:
         """The worst lateness since the last call."""
@@ -135,7 +148,8 @@ class Engine:
             session = seat.session
             try:
                 session.advance(seat.clock)
-                step = None if seat.full() else session.due(max(FRAMES_A_STEP // session.generator.window, 1))
+                waits = seat.held or seat.full()
+                step = None if waits else session.due(max(FRAMES_A_STEP // session.generator.window, 1))
             except Exception as error:
                 self._fail(seat, error)
                 continue

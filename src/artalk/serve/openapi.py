@@ -40,6 +40,7 @@ _INFO = {
     "version": _TEXT,
     "protocol": {"type": "integer"},
     "models": _TEXTS,
+    "styles": {"type": "object", "additionalProperties": _TEXTS},
     "formats": _TEXTS,
     "gains": _TEXTS,
     "limits": {"type": "object", "additionalProperties": _NUMBER},
@@ -108,6 +109,7 @@ def _animate(models: list[str], limits: Limits) -> dict[str, Any]:
         "responses": {
             "200": {"description": "The performance", "content": {**binary, **stream}},
             "400": _fault("The wish or the sound makes no sense"),
+            "408": _fault(f"The body did not come within {limits.sending_seconds:g} s"),
             "413": _fault(f"The body is larger than {limits.upload_bytes} bytes"),
             "429": _fault("Too many files are being worked on"),
             "503": _fault("The work took too long, or the server stops"),

@@ -13,22 +13,24 @@ class Limits:
     """What a client can have at most.
 
     Of live sessions: how many at once, the seconds of one, the seconds until its `Hello` and between its messages, the
-    bytes of a message, messages a second (ten seconds' worth may come at once), frames that wait for a slow reader,
-    sample rates. Of uploads: bytes, seconds of sound, files worked on at once and waiting, seconds of work on one,
-    pixels of a picture's side, and how many results are kept for how many seconds.
+    bytes of a message (a saved session comes in one), messages a second (ten seconds' worth may come at once), frames
+    that wait for a slow reader, sample rates. Of uploads: bytes, seconds of sound, seconds that sending one may take,
+    files worked on at once and waiting (those that are being sent among them), seconds of work on one, pixels of a
+    picture's side, and how many results are kept for how many seconds.
     """
 
     sessions: int = 64
     session_seconds: float = 4 * 3600.0
     hello_seconds: float = 10.0
     idle_seconds: float = 60.0
-    message_bytes: int = 1 << 20
+    message_bytes: int = 4 << 20
     messages_per_second: float = 1000.0
     unsent_frames: int = 50
     lowest_rate: int = 8000
     highest_rate: int = 192000
     upload_bytes: int = 64 << 20
     upload_seconds: float = 600.0
+    sending_seconds: float = 120.0
     jobs: int = 1
     jobs_waiting: int = 8
     job_seconds: float = 300.0

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artalk.errors import BadAudio
+from artalk.errors import BadAudio, BadInput
 from artalk.stream.protocol import Encoding
 
 FloatArray = NDArray[np.float32]
@@ -41,7 +41,10 @@ class _Opus:
 
     def __init__(self) -> None:
         self._av: Any = importlib.import_module("av")
-        self._context = self._av.CodecContext.create("opus", "r")
+        try:
+            self._context = self._av.CodecContext.create("opus", "r")
+        except ValueError as error:  # av.codec.UnknownCodecError
+            raise BadInput("this server's ffmpeg has no Opus decoder: send pcm16 or float32") from error
         self._context.sample_rate = OPUS_RATE
         self._context.layout = "mono"
 

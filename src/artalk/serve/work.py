@@ -12,15 +12,17 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from artalk import api, edit
 from artalk.audio import load as load_audio
 from artalk.errors import ArtalkError, BadInput
-from artalk.generators.generator import Condition, Generator
+from artalk.generators.generator import Condition
+from artalk.generators.generator import Generator as Model
 from artalk.motion import exact_fps
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits
@@ -130,23 +132,33 @@ class Result:
 class Workshop:
     """Works on few files at a time and keeps few results for a short while."""
 
-    def __init__(self, limits: Limits, models: Mapping[str, Generator], metrics: Metrics) -> None:
+    def __init__(self, limits: Limits, models: Mapping[str, Model], metrics: Metrics) -> None:
         self._limits, self._models, self._metrics = limits, models, metrics
         self._workers = ThreadPoolExecutor(limits.jobs, "artalk-file")
-        self._waiting = 0
+        self.taken = 0
+        """Places that are taken."""
         self._results: OrderedDict[str, tuple[float, Result]] = OrderedDict()
 
     def close(self) -> None:
         """Take nothing more on."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
+    @contextmanager
+    def place(self) -> Generator[None]:
+        """Room for a file, to be had before its first byte is taken in. Raises `Busy` where there is none."""
+        if self.taken >= self._limits.jobs + self._limits.jobs_waiting:
+            raise Busy(f"{self.taken} files are being worked on or wait: try again later")
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
     async def make(self, sound: bytes, order: Order, progress: Progress | None = None) -> Result:
-        """The file; `progress` is called in this event loop. Raises `Busy`, `OutOfTime` and what is wrong with it."""
+        """The file; `progress` is called in this event loop. Raises `OutOfTime` and what is wrong with it."""
         order.check(self._limits)
         generator = self._generator(order.model)
         generator.check(order.condition)
-        if self._waiting >= self._limits.jobs + self._limits.jobs_waiting:
-            raise Busy(f"{self._waiting} files are being worked on or wait: try again later")
         loop, given_up = asyncio.get_running_loop(), threading.Event()
         deadline = time.monotonic() + self._limits.job_seconds
 
@@ -156,7 +168,6 @@ class Workshop:
             if progress is not None:
                 loop.call_soon_threadsafe(progress, done, total)
 
-        self._waiting += 1
         try:
             work = loop.run_in_executor(self._workers, _make, generator, sound, order, self._limits, step)
             result = await work
@@ -165,7 +176,6 @@ class Workshop:
             raise
         finally:
             given_up.set()
-            self._waiting -= 1
         self._metrics.files.labels("made").inc()
         return result
 
@@ -189,14 +199,14 @@ class Workshop:
         for name in [name for name, (at, _) in self._results.items() if at < oldest]:
             del self._results[name]
 
-    def _generator(self, model: str) -> Generator:
+    def _generator(self, model: str) -> Model:
         found = self._models.get(model or next(iter(self._models)))
         if found is None:
             raise BadInput(f"models here are {', '.join(self._models)}, got {model[:40]!r}")
         return found
 
 
-def _make(generator: Generator, sound: bytes, order: Order, limits: Limits, step: Progress) -> Result:
+def _make(generator: Model, sound: bytes, order: Order, limits: Limits, step: Progress) -> Result:
     """One sound into one file; in a worker's thread."""
     step(0, 1)
     audio = load_audio(sound, max_duration=limits.upload_seconds)

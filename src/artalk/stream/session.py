@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from artalk.stream.backlog import Backlog, Mark
 from artalk.stream.backlog import BufferFull as BufferFull
 from artalk.stream.glide import SHUT, Glide
 from artalk.stream.protocol import Ended, Finished, Interrupted, Pace, Placed
-from artalk.stream.state import BadState, pack, unpack
+from artalk.stream.state import BadState, pack, unpack, unpack_like
 
 FloatArray = NDArray[np.float32]
 
@@ -451,8 +451,8 @@ class Session:
         pace = _pace(snapshot.pace)
         session = cls(generator, snapshot.sample_rate, pace, snapshot.seed, pacing=pacing)
         stream = session._stream
-        stream.standing = replace(snapshot.standing, tail=_like(stream.standing.tail, tail))
-        stream.state = _like(stream.state, state)
+        stream.standing = replace(snapshot.standing, tail=unpack_like(stream.standing.tail, tail))
+        stream.state = unpack_like(stream.state, state)
         session._take(snapshot)
         return session
 
@@ -512,11 +512,6 @@ def _parts(data: bytes) -> list[bytes]:
     if at != len(data):
         raise BadState(f"a saved session ends after {at} bytes, got {len(data)}")
     return parts
-
-
-def _like(example: Any, data: bytes) -> Any:
-    """What is packed in `data`, of the type of `example`."""
-    return unpack(cast("type[Any]", type(example)), data)
 
 
 def _names(style: Style) -> Mapping[str, float]:

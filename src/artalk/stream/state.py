@@ -8,7 +8,7 @@ import json
 import math
 import struct
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -36,17 +36,29 @@ def pack(value: Any) -> bytes:
 
 def unpack(kind: type[T], data: bytes) -> T:
     """The tree of type `kind` in `data`. Raises `BadState` where it is none."""
+    return _read(data, kind.__name__, lambda reader, skeleton: reader.read(kind, skeleton))
+
+
+def unpack_like(example: T, data: bytes) -> T:
+    """The tree of the type of `example` in `data`; where that is a named tuple, its items are of the types of its own.
+
+    Raises `BadState` where it is none.
+    """
+    return _read(data, type(example).__name__, lambda reader, skeleton: reader.read_like(example, skeleton))
+
+
+def _read(data: bytes, name: str, read: Callable[["_Reader", Any], T]) -> T:
     try:
         (length,) = struct.unpack_from("<I", data)
         skeleton = json.loads(data[4 : 4 + length])
         reader = _Reader(data, 4 + length)
-        value = reader.read(kind, skeleton)
+        value = read(reader, skeleton)
     except BadState:
         raise
     except (struct.error, ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as error:
-        raise BadState(f"this is no saved {kind.__name__}: {str(error)[:100]}") from error
+        raise BadState(f"this is no saved {name}: {str(error)[:100]}") from error
     if reader.at != len(data):
-        raise BadState(f"a saved {kind.__name__} ends after {reader.at} bytes, got {len(data)}")
+        raise BadState(f"a saved {name} ends after {reader.at} bytes, got {len(data)}")
     return value
 
 
@@ -87,6 +99,13 @@ class _Reader:
         if origin in (dict, Mapping):
             return {key: self.read(inner[1], item) for key, item in _table(value).items()}
         return _scalar(hint, value)
+
+    def read_like(self, example: Any, value: Any) -> Any:
+        kind = cast("type[Any]", type(example))
+        if not (isinstance(example, tuple) and hasattr(kind, "_fields")):
+            return self.read(kind, value)
+        pairs = zip(cast("tuple[Any, ...]", example), _list(value), strict=True)
+        return kind(*(self.read_like(part, item) for part, item in pairs))
 
     def _dataclass(self, kind: type[Any], value: Any) -> Any:
         names = [item.name for item in fields(kind)]

@@ -26,6 +26,9 @@ from artalk.train.windows import Takes, collate
 STYLES = 3
 """Styles in which each clip is performed for rehearsal."""
 
+ASKED = 60.0
+"""Seconds of a person that are asked for."""
+
 HELD = 8
 """Of a corpus that holds nobody out, every eighth clip is kept for judging."""
 
@@ -61,6 +64,18 @@ def person(folder: str | Path) -> Corpus:
         replace(entry, split="validation" if number in held else "train") for number, entry in enumerate(corpus.entries)
     )
     return corpus
+
+
+def shortage(corpus: Corpus) -> str:
+    """A sentence where there is less of a person than is asked for, else ""; `BadInput` where there is nothing."""
+    if not len(corpus):
+        raise BadInput(
+            f"nothing of the recordings could be learnt from; {ASKED:.0f} s of a seen and heard face are asked"
+        )
+    seconds = sum(entry.seconds for entry in corpus.entries)
+    if seconds >= ASKED:
+        return ""
+    return f"there are {seconds:.0f} s of this person; {ASKED:.0f} s and more are asked, of less little is learnt"
 
 
 @torch.no_grad()

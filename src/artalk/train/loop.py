@@ -14,8 +14,8 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -29,6 +29,7 @@ from artalk.errors import BadFile, BadInput, needs
 from artalk.formats.atomic import atomic
 from artalk.models.batch import Batch
 from artalk.train import adapt
+from artalk.train.ahead import ahead
 from artalk.train.learners import Figures, Learner, begin, seeded
 from artalk.train.log import Log
 from artalk.train.recipe import Recipe, Stage, Task
@@ -50,14 +51,19 @@ class Progress:
 
 
 def train(
-    recipe: Recipe, corpus: Corpus, folder: Path, report: Report = lambda _: None, rehearsal: Corpus | None = None
+    recipe: Recipe,
+    corpus: Corpus,
+    folder: Path,
+    report: Report = lambda _: None,
+    rehearsal: Corpus | None = None,
+    workers: int = 1,
 ) -> dict[str, Path]:
     """Train all stages into `folder`, or go on where a run there ended; the best model of each stage.
 
     A `rehearsal` is a second corpus, which has a share of the rows (`Data.rehearsal`) and on which models are judged
-    apart; a recipe with `init` makes one where there is none (`adapt.replay`). Started by torchrun, or `accelerate
-    launch`, on several processes, these share each step's rows. Raises `BadInput` where the folder holds a run of
-    another recipe.
+    apart; a recipe with `init` makes one where there is none (`adapt.replay`). Several `workers` read the corpus side
+    by side (`ahead`), which changes no number. Started by torchrun, or `accelerate launch`, on several processes, these
+    share each step's rows. Raises `BadInput` where the folder holds a run of another recipe.
     """
     accelerate = needs("accelerate", "train", "training")
     gpu = torch.cuda.is_available()
@@ -77,7 +83,7 @@ def train(
     made: dict[Task, Path] = {}
     for number, (name, stage) in enumerate(recipe.stages.items()):
         learner = begin(stage, recipe, corpus, made, base)
-        run = Run(machine, recipe, corpus, folder, name, number, learner, rehearsal)
+        run = Run(machine, recipe, corpus, folder, name, number, learner, rehearsal, workers)
         made[stage.task] = kept[name] = run.finish(report)
     return kept
 
@@ -94,6 +100,7 @@ class Run:
     number: int
     learner: Learner
     rehearsal: Corpus | None = None
+    workers: int = 1
     before: Figures = field(default_factory=dict[str, float], init=False)
     step: int = field(default=0, init=False)
     best: float = field(default=math.inf, init=False)
@@ -141,7 +148,7 @@ class Run:
         return self.step % every == 0 or self.step == self.stage.steps
 
     def _batches(self) -> Iterator[Batch]:
-        """The batches of this process from here on; the next is made while one is worked on."""
+        """The batches of this process from here on."""
         learner, rank, ranks = self.learner, self.machine.process_index, self.machine.num_processes
         if self.stage.rows % ranks:
             raise BadInput(f"{self.stage.rows} rows a step are not shared out evenly to {ranks} processes")
@@ -152,17 +159,9 @@ class Run:
         if self.rehearsal is not None:
             others = Takes(self.rehearsal, "train", *common, first=takes.ways)
             takes = adapt.Rehearsed(takes, others, self.recipe.data.rehearsal)
-        with ThreadPoolExecutor(1) as maker:
-
-            def order(step: int) -> Any:
-                return maker.submit(takes.batch, step, self.stage.rows, rank, ranks)
-
-            following = order(self.step)
-            for step in range(self.step, self.stage.steps):
-                batch = cast(Batch, following.result())
-                if step + 1 < self.stage.steps:
-                    following = order(step + 1)
-                yield batch.to(self.machine.device)
+        make = partial(takes.batch, rows=self.stage.rows, rank=rank, ranks=ranks)
+        for batch in ahead(make, range(self.step, self.stage.steps), self.workers):
+            yield batch.to(self.machine.device)
 
     def _learn(self, batch: Batch) -> dict[str, float]:
         """One step of the optimiser; the losses before it."""

@@ -7,6 +7,7 @@ several processes, sees the same takes as one that never stopped.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,6 +108,15 @@ class Takes:
             self._silence = hear(np.zeros(SILENCE * HOP, np.float32))
             for entry in chosen:  # now, and not on the thread that makes batches while a step draws its chances
                 hear(self._fresh(entry).sound)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the clips in memory: a worker process has a memory of its own."""
+        return {name: value for name, value in vars(self).items() if name != "_read"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin with an empty memory."""
+        vars(self).update(state)
+        self._read = lru_cache(REMEMBERED)(self._fresh)
 
     def _fresh(self, entry: Entry) -> Piece:
         piece = _piece(self._corpus.read(entry))

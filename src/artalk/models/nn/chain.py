@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artalk.models.nn.quantize import Quantizer
-
 
 @final
 class BitChain(nn.Module):
@@ -32,19 +30,21 @@ class BitChain(nn.Module):
         before = ((2 * codes - 1)[..., None, :] * self.earlier) @ self.seen
         return (F.silu(self.context(x)[..., None, :] + before) * self.says).sum(dim=-1)
 
-    def draw(
-        self, x: Tensor, logits: Tensor, mix: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, by: Quantizer
-    ) -> Tensor:
-        """(batch, tokens, bits) codes, drawn in their order `by` the quantizer's own rule.
+    def draw(self, x: Tensor, logits: Tensor, mix: Tensor, thresholds: Tensor) -> Tensor:
+        """(batch, tokens, bits) codes, each 1 where its logit lies above its threshold, in their order.
 
         `x` (batch, branches, tokens, width) and `logits` (batch, branches, tokens, bits) of branches whose sum by `mix`
-        (batch, branches) counts; `noise` (batch, tokens, bits); `temperature` and `top_p` (batch, 1, 1).
+        (batch, branches) counts; `thresholds` (batch, tokens, bits) as of `BinarySphere.threshold`.
         """
-        hidden, shares = self.context(x), mix[..., None]
-        codes: list[Tensor] = []
-        for bit in range(logits.shape[-1]):
-            more = (F.silu(hidden) * self.says[bit]).sum(dim=-1)
-            mixed = ((logits[..., bit] + more) * shares).sum(dim=1)[..., None]
-            codes.append(by.choose(mixed, noise[..., bit : bit + 1], temperature, top_p))
-            hidden = hidden + (2 * codes[-1] - 1)[:, None] * self.seen[bit]
-        return torch.cat(codes, dim=-1)
+        hidden = self.context(x)
+        mixed = (logits * mix[..., None, None]).sum(dim=1)
+        signs: list[Tensor] = []
+        # The fewest operations a bit that will do: an exported model has them once a bit, and loads no faster.
+        for bit, (base, least) in enumerate(
+            zip(torch.split(mixed, 1, dim=-1), torch.split(thresholds, 1, dim=-1), strict=True)
+        ):
+            more = F.silu(hidden) @ self.says[bit][:, None]
+            more = (more * mix[..., None, None]).sum(dim=1)
+            signs.append(torch.where(base + more > least, 1.0, -1.0))
+            hidden = hidden + signs[-1][:, None] * self.seen[bit]
+        return (torch.cat(signs, dim=-1) + 1) / 2

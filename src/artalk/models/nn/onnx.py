@@ -6,17 +6,17 @@ import logging
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-Precision = Literal["float32", "float16", "int8"]
+from artalk.models.nn.storage import SMALL, Precision, quantize
 
-SMALL = 1024
-"""Numbers below which a tensor is kept in float32: nothing is saved on it."""
+LARGEST_TABLE = 2**20
+"""Numbers above which a tensor is not compared with the others: only the weights of large models are so many."""
 
 
 def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: list[str], outputs: list[str]) -> Any:
@@ -33,6 +33,8 @@ def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: li
         onnx_export: Any = torch.onnx.export  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         made: Any = onnx_export(program, dynamo=True, verbose=False, optimize=False).model
         optimizer.fold_constants(made, onnx_shape_inference=False)
+        # Folding leaves a copy of each table wherever one is used.
+        passes.DeduplicateInitializersPass(LARGEST_TABLE)(made)
         passes.CommonSubexpressionEliminationPass()(made)
         passes.RemoveUnusedNodesPass()(made)
     for values, names in ((made.graph.inputs, inputs), (made.graph.outputs, outputs)):
@@ -65,7 +67,8 @@ def _quiet() -> Generator[None]:
 def compress(graph: Any, model: nn.Module, weights: Precision) -> None:
     """Store the big parameters of `graph` in fewer bits, each followed by nodes that the runtime folds at loading.
 
-    Only parameters: tables of cosines, filters and averages stay exact. The exporter keeps some of them transposed.
+    Only parameters lose by it: tables of cosines, filters and averages stay exact, and tables of whole numbers are kept
+    in the smallest type that holds them. The exporter keeps some parameters transposed.
     """
     if weights == "float32":
         return
@@ -76,13 +79,13 @@ def compress(graph: Any, model: nn.Module, weights: Precision) -> None:
     nodes: list[Any] = []
     for tensor in kept:
         values = numpy_helper.to_array(tensor)
-        axis = outputs.get(_digest(values)) if values.size >= SMALL and values.dtype == np.float32 else None
-        if axis is None:
-            graph.graph.initializer.append(tensor)
-        else:
-            stored, made = _packed(tensor.name, values, axis, weights)
-            graph.graph.initializer.extend(stored)
-            nodes += made
+        stored, made = [tensor], []
+        if values.size >= SMALL and values.dtype == np.int64:
+            stored, made = _narrowed(tensor.name, values)
+        elif values.size >= SMALL and values.dtype == np.float32 and (digest := _digest(values)) in outputs:
+            stored, made = _packed(tensor.name, values, outputs[digest], weights)
+        graph.graph.initializer.extend(stored)
+        nodes += made
     before = list(graph.graph.node)
     del graph.graph.node[:]
     graph.graph.node.extend([*nodes, *before])
@@ -110,11 +113,16 @@ def _packed(name: str, values: NDArray[np.float32], axis: int, weights: Precisio
     if weights == "float16":
         stored = numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
         return [stored], [helper.make_node("Cast", [f"{name}.half"], [name], to=single)]
-    others = tuple(i for i in range(values.ndim) if i != axis)
-    scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
-    small = np.clip(np.rint(values / scale), -127, 127).astype(np.int8)
+    small, scale = quantize(values, axis)
     stored = [numpy_helper.from_array(small, f"{name}.int8"), numpy_helper.from_array(scale, f"{name}.scale")]
     return stored, [
         helper.make_node("Cast", [f"{name}.int8"], [f"{name}.whole"], to=single),
         helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]),
     ]
+
+
+def _narrowed(name: str, values: NDArray[np.int64]) -> tuple[list[Any], list[Any]]:
+    onnx: Any = importlib.import_module("onnx")
+    narrow = np.result_type(np.min_scalar_type(values.min()), np.min_scalar_type(values.max()))
+    stored = onnx.numpy_helper.from_array(values.astype(narrow), f"{name}.narrow")
+    return [stored], [onnx.helper.make_node("Cast", [f"{name}.narrow"], [name], to=onnx.TensorProto.INT64)]

@@ -95,11 +95,16 @@ class BinarySphere(Quantizer):
         return F.binary_cross_entropy_with_logits(logits, codes, reduction="none").mean(dim=-1)
 
     def choose(self, logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor) -> Tensor:
-        """Every bit by itself; nucleus sampling over two: a bit whose likelier side reaches `top_p` is decided."""
-        likely = (logits > 0).to(logits.dtype)
-        chance = torch.sigmoid(logits / temperature.clamp(min=1e-4))
-        decided = (temperature <= 0) | (torch.maximum(chance, 1 - chance) >= top_p)
-        return torch.where(decided, likely, (noise < chance).to(logits.dtype))
+        """Every bit by itself."""
+        return (logits > self.threshold(noise, temperature, top_p)).to(logits.dtype)
+
+    def threshold(self, noise: Tensor, temperature: Tensor, top_p: Tensor) -> Tensor:
+        """The logits above which bits are 1: noise < σ(x / temperature), solved for x.
+
+        Nucleus sampling over two: a bit whose likelier side reaches `top_p` is decided.
+        """
+        decided = _logit(top_p.clamp(min=0.5))
+        return temperature * torch.minimum(torch.maximum(_logit(noise), -decided), decided)
 
     def expected(self, logits: Tensor) -> Tensor:
         """Each bit's mean."""
@@ -277,6 +282,11 @@ class Pyramid(nn.Module):
         if ratio is None or level + 1 == len(self.scales):
             return made.values
         return self.quantizer.values(self.quantizer.corrupt(made.codes, ratio[..., level, None, None], rng))
+
+
+def _logit(chance: Tensor) -> Tensor:
+    chance = chance.clamp(1e-7, 1 - 1e-7)
+    return torch.log(chance / (1 - chance))
 
 
 def _bit_entropy(chance: Tensor) -> Tensor:

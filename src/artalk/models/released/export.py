@@ -14,7 +14,8 @@ from artalk import config as configs
 from artalk.errors import BadInput, needs
 from artalk.formats.atomic import atomic
 from artalk.generators.released import FORMAT, STYLE_FRAMES
-from artalk.models.nn.onnx import Precision, compress, graph
+from artalk.models.nn.onnx import compress, graph
+from artalk.models.nn.storage import Precision
 from artalk.models.released.config import FPS, MOTION, SAMPLE_RATE
 from artalk.models.released.file import Contents
 from artalk.models.released.model import ReleasedModel

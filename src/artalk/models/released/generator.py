@@ -2,9 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -24,32 +23,14 @@ from artalk.generators.smoothing import SavitzkyGolay, Smoothing
 from artalk.models.released import file
 from artalk.models.released.autoregression import Manner
 from artalk.models.released.config import FPS, SAMPLE_RATE, ReleasedConfig
+from artalk.models.released.gpu import Captured
 from artalk.models.released.model import ReleasedModel
-from artalk.models.released.precision import Precision, lower
+from artalk.models.released.options import EXACT, Options
+from artalk.models.released.precision import lower
 from artalk.models.released.weights import tensor
 from artalk.motion import Motion
 
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the model is run.
-
-    `raw` leaves out the post-processing (smoothing; jaw y and z set to 0). `encoder` and `generator` are the precision
-    of the speech encoder and of the transformer. `ahead` encodes the next windows' sound while this window's motion is
-    made, where several are there.
-    """
-
-    raw: bool = False
-    encoder: Precision = "float32"
-    generator: Precision = "float32"
-    ahead: bool = False
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise Unsupported("device 'cuda' is asked for, torch sees no GPU here: use device 'cpu'")
 
 
 class Progress(NamedTuple):
@@ -61,24 +42,37 @@ class Progress(NamedTuple):
 
 @final
 class Released(Generator):
-    """ARTalk's released model. Chance has no part in it: every seed gives the same motion."""
+    """ARTalk's released model. Chance has no part in it: every seed gives the same motion.
+
+    `hear`, `encode` and `perform` are a window's work as the options have it: sound → features, motion → its bits,
+    features and the bits before with a style's token and memory → motion.
+    """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
 
-    def __init__(self, model: ReleasedModel, options: Options = Options(), name: str = "artalk-released") -> None:
+    def __init__(self, model: ReleasedModel, options: Options = EXACT, name: str = "artalk-released") -> None:
         self.name, self.options = name, options
         self.channels, self.fps, self.sample_rate = FLAME, Fraction(FPS), SAMPLE_RATE
         self.config: ReleasedConfig = model.config
         self.window, self.lookahead = model.config.window, 0
-        self.model = model.to(options.device)
+        self.model = _moved(model, options.device)
         lower(self.model.speech, options.encoder)
         lower(self.model.generator, options.generator)
+        self.hear: Callable[[Tensor], Tensor] = self.model.speech
+        self.encode: Callable[[Tensor], Tensor] = self.model.codec.encode
+        self.perform: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = self._performed
+        if options.graphs:
+            self.hear, self.encode, self.perform = map(Captured, (self.hear, self.encode, self.perform))
+        if options.compiled:
+            self.model.compile_layers()
+        if options.compiled or options.on_gpu:
+            self._warm()
 
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
-        options: Options = Options(),
+        options: Options = EXACT,
         config: str | os.PathLike[str] | None = None,
     ) -> Self:
         """The model in the official `.pt` or in a `.safetensors` that `artalk convert` made of it."""
@@ -111,18 +105,21 @@ class Released(Generator):
     def step(self, state: Progress, samples: FloatArray) -> tuple[FloatArray, Progress]:
         """One window after the other; each is encoded by itself, so that a stream gives the same numbers."""
         windows = tensor(np.ascontiguousarray(samples)).view(-1, 1, self.config.samples)
-        made: list[FloatArray] = []
+        made: list[Tensor] = []
         for features in self._features(windows):
             motion, state = self._next(state, features)
-            made.append(motion[0].cpu().numpy())
-        return np.concatenate(made), state
+            made.append(motion[0])
+        return torch.cat(made).cpu().numpy(), state
 
     def _next(self, state: Progress, features: Tensor) -> tuple[Tensor, Progress]:
         # The last window's bits are wanted only if there is another window: they are made when it comes.
         last = state.motion
-        before = self._rest.expand(len(features), -1, -1) if last is None else self.model.codec.encode(last)
-        motion, _ = self.model.window(features, before, state.manner)
+        before = self._rest.expand(len(features), -1, -1) if last is None else self.encode(last)
+        motion = self.perform(features, before, *state.manner)
         return motion, Progress(state.manner, motion)
+
+    def _performed(self, features: Tensor, before: Tensor, token: Tensor, memory: Tensor) -> Tensor:
+        return self.model.window(features, before, Manner(token, memory))[0]
 
     @cached_property
     def _rest(self) -> Tensor:
@@ -142,7 +139,21 @@ class Released(Generator):
 
     @torch.inference_mode()
     def _heard(self, window: Tensor) -> Tensor:
-        return self.model.speech(window.to(self.options.device))
+        return self.hear(window.to(self.options.device))
+
+    def _warm(self) -> None:
+        """Two windows of silence, one by one: what has to be compiled and recorded is, or is said to be impossible."""
+        silence, state = np.zeros(self.config.samples, np.float32), self.begin(FREE, 0)
+        try:
+            for _ in range(2):
+                _, state = self.step(state, silence)
+        except RuntimeError as error:  # what torch.compile raises where it finds no compiler, and CUDA in every trouble
+            asked = [name for name in ("compiled", "graphs") if getattr(self.options, name)]
+            so = f" with {' and '.join(asked)}, which can be left out" if asked else ""
+            needed = "; torch.compile needs a C++ compiler such as g++, on a GPU Triton too" * self.options.compiled
+            raise Unsupported(
+                f"the model does not run on {self.options.device}{so}{needed}: {_reason(error)}"
+            ) from error
 
     @torch.inference_mode()
     def generate_many(self, sounds: Sequence[Audio], conditions: Sequence[Condition] = ()) -> list[Motion]:
@@ -191,6 +202,17 @@ class Released(Generator):
         return np.concatenate([first, smoothing.finish(state)])
 
 
+def _moved(model: ReleasedModel, device: str) -> ReleasedModel:
+    try:
+        return model.to(device)
+    except RuntimeError as error:  # too little memory, or a driver in trouble
+        raise Unsupported(f"the model cannot be put on {device}: {_reason(error)}") from error
+
+
+def _reason(error: RuntimeError) -> str:
+    return " ".join(str(error).split())[:200]
+
+
 def _side_by_side(manners: list[Manner]) -> Manner:
     return Manner(torch.cat([one.token for one in manners]), torch.cat([one.memory for one in manners], dim=2))
 
@@ -201,7 +223,7 @@ def _first(state: Progress, count: int) -> Progress:
     return Progress(manner, None if state.motion is None else state.motion[:count])
 
 
-def opened(path: str | os.PathLike[str], options: Options = Options()) -> Released:
+def opened(path: str | os.PathLike[str], options: Options = EXACT) -> Released:
     """`Released.load`, once for each file in a process: it has 2 GB."""
     place = Path(path).resolve()
     stamp = (place.stat().st_mtime_ns, place.stat().st_size) if place.is_file() else (0, 0)

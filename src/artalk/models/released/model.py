@@ -1,17 +1,17 @@
 """The released model as one piece: sound, style and the window before → the next 100 frames."""
 
-from collections.abc import Mapping
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
 
-from artalk.models.released.autoregression import Autoregression, Manner, Predicted
-from artalk.models.released.codec import Codec
+from artalk.models.released.autoregression import Autoregression, Block, Manner, Predicted
+from artalk.models.released.codec import Codec, CodecLayer
 from artalk.models.released.config import MOTION, ReleasedConfig
 from artalk.models.released.mimi import Mimi
 from artalk.models.released.style import Style
-from artalk.models.released.wav2vec2 import Wav2vec2
+from artalk.models.released.wav2vec2 import Layer, Wav2vec2
 from artalk.models.released.weights import Weights
 
 
@@ -45,6 +45,12 @@ class ReleasedModel(nn.Module):
         """Motion (batch, window, 106) in real units from speech features, and the bits that it was decoded of."""
         predicted = self.generator(self.condition(features), before, manner)
         return self.codec.decode(before, predicted.bits), predicted
+
+    def compile_layers(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Put the layers, which are many and alike, through torch.compile: each kind once for each of its shapes."""
+        for layer in self.modules():
+            if isinstance(layer, Block | CodecLayer | Layer):
+                cast(Any, layer).compile(dynamic=False, backend=backend)
 
 
 def _speech(config: ReleasedConfig, weights: Weights) -> "Wav2vec2 | Mimi":

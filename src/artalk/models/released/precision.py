@@ -1,15 +1,16 @@
 """Linear layers in fewer bits: for speed, at a deviation that docs/released.md states."""
 
-from typing import Any, Literal, cast, final
+from typing import Any, Literal, cast, final, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artalk.errors import BadInput, Unsupported
 from artalk.models.released.weights import still
 
 Precision = Literal["float32", "bfloat16", "int8"]
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @final
@@ -50,16 +51,12 @@ class Int8Linear(nn.Module):
 
 
 def lower(module: nn.Module, precision: Precision) -> nn.Module:
-    """`module` with its linear layers replaced, in place. Raises `Unsupported` for int8 off the CPU."""
-    if precision not in ("float32", "bfloat16", "int8"):
-        raise BadInput(f"a precision is float32, bfloat16 or int8, got {precision!r}")
+    """`module` with its linear layers replaced, in place; int8 is for the CPU."""
     if precision == "float32":
         return module
     make = Bfloat16Linear if precision == "bfloat16" else Int8Linear
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):
-                if precision == "int8" and child.weight.device.type != "cpu":
-                    raise Unsupported("int8 is for the CPU; on a GPU take bfloat16")
                 setattr(parent, name, make(child))
     return module

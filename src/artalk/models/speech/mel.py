@@ -5,8 +5,9 @@ running level), so that a long recording, a window with its margins and a live s
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, cast, final
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,17 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.models.nn.precision import exact
-from artalk.models.nn.transformer import Band, blocks, turns
+from artalk.models.nn.transformer import Band, Block, Keys, bias, blocks, turn, turns
+from artalk.models.speech.encoder import Encoder, Heard, State
 
 SLICES = 4
 """Spectra a frame: every 10 ms at 25 fps."""
 
 FEATURES = 2
 """Features a frame: every 20 ms at 25 fps, the pace of wav2vec 2.0 and HuBERT."""
+
+WARM = 2
+"""Frames before a window of which a step hears the sound again: one for the spectra, one for the convolutions."""
 
 QUIETEST = 1e-11
 """Power added before the logarithm: digital silence stays finite. 16-bit dither lies above it."""
@@ -63,16 +68,13 @@ class SpeechConfig:
         return 2 + math.ceil(self.depth * self.back / FEATURES)
 
 
-class Heard(NamedTuple):
-    """`features` (batch, frames, FEATURES · width) and the running `level` (batch, bands + 1) for the next piece."""
-
-    features: Tensor
-    level: Tensor
-
-
 @final
-class Speech(nn.Module):
-    """Sound → features and phone logits."""
+class Speech(Encoder):
+    """Sound → features and phone logits.
+
+    Where attention looks back alone (`ahead` 0), `step` keeps what it needs of earlier features and hears only what is
+    new.
+    """
 
     basis: Tensor
     filters: Tensor
@@ -97,6 +99,11 @@ class Speech(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.phones = nn.Linear(config.width, max(len(config.phones), 1))
 
+    @property
+    def reach(self) -> SpeechConfig:
+        """How far it hears."""
+        return self.config
+
     def fresh(self, batch: int) -> Tensor:
         """(batch, bands + 1): the level before any sound, a typical voice that the first words outweigh.
 
@@ -118,15 +125,54 @@ class Speech(nn.Module):
                 f"the speech encoder hears {config.past} + n + {config.lookahead} frames of {self.hop} samples, n ≥ 1, "
                 f"got {sound.shape[1]} samples"
             )
-        # The first spectra overlap the edge: their frame warms up and is left out.
-        level = self.fresh(len(sound)) if level is None else level
-        with exact(sound.device):
-            log_mel, loudness = self.log_mel(sound.float())
-            levelled, level = self._levelled(log_mel[:, SLICES:], loudness[:, SLICES:], level, frames)
-        x = self.transform(levelled)
+        x, level = self._lift(sound, self.fresh(len(sound)) if level is None else level, frames)
+        times = self._turns(0, x.shape[1])
+        for block in self.blocks:
+            x, _ = block(x, times, Band(config.back, config.ahead))
+        x = cast(Tensor, self.norm(x))
         start = FEATURES * (config.past - 1)
         x = x[:, start : start + FEATURES * frames]
         return Heard(x.reshape(sound.shape[0], frames, FEATURES * config.width), level)
+
+    @torch.no_grad()
+    def begin(self, batch: int) -> State:
+        """What `step` starts from: silence, of which it remembers keys and values where attention looks back alone."""
+        state, config = super().begin(batch), self.config
+        if config.ahead:
+            return state
+        x, _ = self._lift(F.pad(state["sound"], (0, self.hop)), state["level"], config.past - 1)
+        x = x[:, :-FEATURES]
+        kept: list[Tensor] = []
+        for block in self.blocks:
+            x, own = cast(Block, block)(x, self._turns(0, x.shape[1]), Band(config.back, 0))
+            kept.append(torch.stack([part[..., -config.back :, :] for part in own.raw], dim=1))
+        decay = self._decay ** (config.past - WARM)
+        sound = state["sound"][:, : WARM * self.hop]
+        return {"sound": sound, "level": decay * state["level"], "keys": torch.stack(kept, dim=1)}
+
+    def step(self, state: Mapping[str, Tensor], sound: Tensor) -> tuple[Tensor, State]:
+        """Features of a window and the next state; see `Encoder`.
+
+        At the very beginning a step takes the silence before for endless, of which `forward` knows that it ends.
+        """
+        if "keys" not in state:
+            return super().step(state, sound)
+        full, back = torch.cat([state["sound"], sound], dim=1), self.config.back
+        frames = full.shape[1] // self.hop - WARM - self.config.lookahead
+        x, level = self._lift(full, state["level"], frames)
+        x = x[:, FEATURES * (WARM - 1) :][:, : FEATURES * frames]
+        times, before = self._turns(0, x.shape[1]), self._turns(-back, 0)
+        age = torch.arange(x.shape[1])[:, None] + back - torch.arange(back + x.shape[1])[None]
+        near = bias((age >= 0) & (age <= back)).to(x.device)
+        kept: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            keys, values = state["keys"][:, i, 0], state["keys"][:, i, 1]
+            x, own = cast(Block, block)(x, times, near, None, Keys(turn(keys, before), values))
+            both = torch.cat([state["keys"][:, i], torch.stack(own.raw, dim=1)], dim=-2)
+            kept.append(both[..., -back:, :])
+        x = self.norm(x)
+        after = {"sound": self._kept(full, state["sound"]), "level": level, "keys": torch.stack(kept, dim=1)}
+        return x.reshape(x.shape[0], frames, FEATURES * self.config.width), after
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
@@ -150,7 +196,7 @@ class Speech(nn.Module):
         The mean is what a microphone, a room and a gain add to every spectrum. Weighted by amplitude, silence does not
         move it.
         """
-        decay = math.exp(-1 / (self.config.level_seconds * self.fps))
+        decay = self._decay
         seen = torch.cat([log_mel * loudness[..., None], loudness[..., None]], dim=-1)
         seen = seen.reshape(seen.shape[0], -1, SLICES, seen.shape[-1]).sum(dim=2)
         total = seen.shape[1]
@@ -163,17 +209,24 @@ class Speech(nn.Module):
         after = (decay ** (frames - 1 - torch.arange(frames, device=seen.device)).float())[None] @ seen[:, :frames]
         return ((log_mel - mean) / 3).clamp(-2.5, 2.0), after[:, 0] + decay**frames * level
 
-    def transform(self, levelled: Tensor) -> Tensor:
-        """(batch, slices / 2, width) of levelled spectra (batch, slices, bands)."""
+    def _lift(self, sound: Tensor, level: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """(batch, tokens, width) of `sound` from its second frame on, before attention; the level after `frames`."""
+        with exact(sound.device):
+            log_mel, loudness = self.log_mel(sound.float())
+            # The first spectra overlap the edge: their frame warms up and is left out.
+            levelled, level = self._levelled(log_mel[:, SLICES:], loudness[:, SLICES:], level, frames)
         x = F.gelu(self.first(levelled.transpose(1, 2)))
-        x = F.gelu(self.second(x)).transpose(1, 2)
-        config = self.config
-        count = x.shape[1]
-        clock = torch.arange(count, device=x.device)
-        times = turns(clock, config.width // config.heads, config.back + config.ahead).to(x.device)
-        for block in self.blocks:
-            x, _ = block(x, times, Band(config.back, config.ahead))
-        return cast(Tensor, self.norm(x))
+        return F.gelu(self.second(x)).transpose(1, 2), level
+
+    def _turns(self, start: int, stop: int) -> Tensor:
+        """The rotary table of features `start` to `stop`."""
+        config, clock = self.config, torch.arange(start, stop)
+        return turns(clock, config.width // config.heads, config.back + config.ahead).to(self.prior.device)
+
+    @property
+    def _decay(self) -> float:
+        """What is left of the level after a frame."""
+        return math.exp(-1 / (self.config.level_seconds * self.fps))
 
 
 def _fourier(size: int) -> Tensor:

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from artalk.config import to_json
 from artalk.errors import BadInput
 from artalk.models.speech.architectures import HOP, RATE, Architecture, build, digest, named, read
-from artalk.models.speech.mel import FEATURES, Heard
+from artalk.models.speech.encoder import Encoder, Heard
+from artalk.models.speech.mel import FEATURES
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PretrainedConfig:
 
 
 @final
-class Pretrained(nn.Module):
+class Pretrained(Encoder):
     """Sound → features and phone logits, as `mel.Speech`; `level` is carried along and says nothing."""
 
     def __init__(self, config: PretrainedConfig, fps: float) -> None:
@@ -104,6 +105,11 @@ class Pretrained(nn.Module):
             self.encoder.eval()
         return self
 
+    @property
+    def reach(self) -> PretrainedConfig:
+        """How far it hears."""
+        return self.config
+
     def fresh(self, batch: int) -> Tensor:
         """(batch, 1): nothing is remembered but the sound itself."""
         return self.norm.weight.new_zeros(batch, 1)
@@ -132,7 +138,7 @@ class Pretrained(nn.Module):
             heard = self.encoder(pieces)
         pace = config.architecture.pace
         heard = heard[:, config.past * pace : (config.past + config.chunk) * pace]
-        return heard.reshape(len(sound), chunks * config.chunk, -1)[:, :frames]
+        return heard.reshape(sound.shape[0], chunks * config.chunk, -1)[:, :frames]
 
     def lift(self, raw: Tensor) -> Tensor:
         """(batch, frames, FEATURES · width) of features of `raw`, fresh or from the disk."""
