@@ -265,9 +265,9 @@ On: {platform.processor() or platform.machine()}; GPU: {gpu}; torch {torch.__ver
 3. Warm-up? Each way runs two windows before the clock; the table says how long that took, with what is compiled and
    recorded then.
 4. Synchronisation? The GPU is waited for before every look at the clock; on the CPU nothing runs on after it.
-5. Precision? As in the way's name: float32 (matrix products: {torch.get_float32_matmul_precision()!r}, so TF32 is off
-   at 'highest'; the reference's convolutions on a GPU are cuDNN's, in TF32), bf16 weights and products with float32
-   between, int8 with a scale for each token and each output.""")
+5. Precision? As in the way's name. float32: matrix products are set to {torch.get_float32_matmul_precision()!r},
+   and 'highest' is without TF32, which the reference's convolutions on a GPU have. bf16: weights and products, with
+   float32 between. int8: a scale for each token and each output.""")
 
 
 def windows(samples, size):

@@ -1,7 +1,7 @@
-"""Live: sound goes in as it comes, motion comes out 80 ms behind.
+"""Live: sound goes in as it comes, motion comes out 200 ms behind.
 
-The model that answers live is the rules, `visemes`. A stream may be fed blocks of any size; the pieces join to exactly
-the motion that the whole sound would give.
+The model that answers live is `artalk-live`; `model="visemes"`, rules without weights, answers in 80 ms. A stream may
+be fed blocks of any size; the pieces join to exactly the motion that the whole sound would give.
 """
 
 from pathlib import Path

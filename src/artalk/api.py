@@ -33,10 +33,10 @@ Backend = Literal["auto", "gl", "raster"]
 Which = Literal["largest", "left", "right"]
 Progress = Callable[[int, int], None]
 
-MODELS = ("artalk", "visemes")
+MODELS = ("artalk", "artalk-live", "visemes")
 """Names of the generators that come with the package; the first is the default, where nobody waits for the answer."""
 
-LIVE = "visemes"
+LIVE = "artalk-live"
 """The model that answers a microphone unless another is asked for."""
 
 RELEASED = (".pt", ".safetensors", ".released.onnx")

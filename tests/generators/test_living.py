@@ -9,15 +9,15 @@ from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.living import Living
-from artalk.generators.shipped import WEIGHTS, shipped
+from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello.flac"
 
 
-@pytest.fixture(scope="module")
-def model():
-    return shipped("artalk")
+@pytest.fixture(scope="module", params=SHIPPED)
+def model(request):
+    return shipped(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_style_that_nobody_knows(hello):
 
 def test_the_weights_fit_in_the_package():
     files = sorted(path.name for path in WEIGHTS.iterdir())
-    assert files == ["artalk.md", "artalk.onnx", "artalk.safetensors"]
+    assert files == ["artalk-live.md", "artalk-live.onnx", "artalk.md", "artalk.onnx", "artalk.safetensors"]
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 30e6
 
 

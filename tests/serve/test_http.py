@@ -155,8 +155,8 @@ def test_it_says_how_it_is(server):
     assert json.loads(server.http("/health")[2]) == {"status": "alive"}
     assert json.loads(server.http("/ready")[2]) == {"status": "ready"}
     info = json.loads(server.http("/v1/info")[2])
-    assert info["models"] == ["visemes"]
-    assert info["styles"] == {"visemes": []}
+    assert info["models"] == [artalk.api.LIVE]
+    assert {"smiling", "stern"} <= set(info["styles"][artalk.api.LIVE])
     assert info["limits"]["sessions"] == Limits().sessions
     assert "artalk_frame_late_seconds_bucket" in server.http("/metrics")[2].decode()
     assert server.fault("/nothing") == (404, "not_found")

@@ -194,7 +194,7 @@ def test_a_microphone_hears_how_it_fares(server, hello):
         live.change(style="happy")
         fault = wait_for(live, Fault)[-1]
         assert fault.code == "bad_input"
-        assert "cannot honour style" in fault.message
+        assert "has no style 'happy'" in fault.message
         for bad in ({"nose": 1.0}, {"head": 11.0}):
             live.change(gains=bad)
             assert wait_for(live, Fault)[-1].code == "bad_input"

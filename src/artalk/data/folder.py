@@ -220,9 +220,7 @@ class Report:
             example = f": {self.examples[reason]}" if self.examples.get(reason) else ""
             lines.append(f"rejected: {count} × {REASONS[reason]} ({seconds:.0f} s){example}")
         if self.missing:
-            lines.append(
-                f"not to be shared while its collection.toml (or recipe) leaves empty: {', '.join(self.missing)}"
-            )
+            lines.append(f"not to be shared while collection.toml (or the recipe) lacks: {', '.join(self.missing)}")
         return "\n".join(lines)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from artalk.generators.generator import Generator
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-"""Where they lie: NAME.onnx to run, NAME.safetensors to tune from, NAME.md to read."""
+"""Where they lie: NAME.onnx to run, NAME.safetensors to tune from (the live model has none), NAME.md to read."""
 
-SHIPPED = ("artalk",)
+SHIPPED = ("artalk", "artalk-live")
 
 
 @cache
