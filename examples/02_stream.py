@@ -23,5 +23,5 @@ with artalk.stream(sample_rate=sound.sample_rate) as live:
     pieces += live.finish()
 
 motion = artalk.Motion.join(pieces)
-assert np.array_equal(motion.values, artalk.animate(sound, model="visemes").values)
+assert np.array_equal(motion.values, artalk.animate(sound, model="artalk-live").values)
 print(f"{len(pieces)} pieces, {len(motion)} frames, equal to the offline motion")

@@ -155,7 +155,7 @@ MISTAKES = [
     (["animate", "{hello}", "-o", "x.mp4", "--rig", "body"], "a rig is head, ict"),
     (["animate", "{hello}", "-o", "x.mp4", "--rig", "none.glb"], "none.glb"),
     (["animate", "{hello}", "-o", "x.mp4", "--backend", "vulkan"], "auto, gl or raster"),
-    (["animate", "{hello}", "-o", "x.csv", "--model", "gpt"], "a model is one of artalk, visemes"),
+    (["animate", "{hello}", "-o", "x.csv", "--model", "gpt"], "a model is one of artalk, artalk-live, visemes"),
     (["animate", "{hello}", "-o", "x.csv", "--style", "none.npz"], "got 'none.npz', and there is no such file"),
     (["animate", "{hello}", "-o", "-"], "needs one format"),
     (["animate", "{hello}", "-o", "x.csv", "--jobs", "0"], "--jobs"),

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from artalk.train.log import Log
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
@@ -9,3 +11,11 @@ def one_thread():
     yield
     torch.set_num_threads(before)
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """Runs without curves.png, which takes longer than their few steps (test_loop looks at it)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Log, "draw", lambda _: None)
+        yield

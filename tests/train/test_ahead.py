@@ -19,7 +19,10 @@ from tests.train.corpora import made_corpus
 from tests.train.recipes import smallest
 from tests.train.test_loop import Killed, killer, same, weights
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # a machine of one core says so
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),  # a machine of one core says so
+    pytest.mark.usefixtures("undrawn"),
+]
 
 
 @pytest.fixture(scope="module")

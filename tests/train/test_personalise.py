@@ -23,6 +23,8 @@ from tests.train.corpora import made_corpus
 from tests.train.recipes import smallest
 from tests.train.test_loop import ROOT, Killed, killer, same, weights
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FROZEN = ("speech.first", "style.lift", "style.blocks", "style.norm", "style.out")
 
 
@@ -166,7 +168,7 @@ def test_too_little_of_a_person_is_said(corpus):
     few.entries = 3 * few.entries
     assert adapt.shortage(few) == ""
     few.entries = ()
-    with pytest.raises(BadInput, match="nothing in the recordings can be learnt from"):
+    with pytest.raises(BadInput, match="nothing of the recordings could be learnt from"):
         adapt.shortage(few)
 
 
