@@ -236,5 +236,6 @@ def test_guidance_costs_branches_and_matches_torch(made, exported):
     need = (2 * WINDOW + runner.lookahead) * 640
     motion, after = runner.step(runner.begin(Condition("calm", 2.0), 0), np.pad(sound.numpy(), (0, need - len(sound))))
     assert after.arrays["memory.lips"].shape[1] == 3
-    steering = model.steer(1, torch.tensor([made.styles["calm"]]), 2.0, 1.5, {"lips": 0.0, "rest": 0.0})
+    guidance = 2.0 * model.config.style_guidance
+    steering = model.steer(1, torch.tensor([made.styles["calm"]]), guidance, 1.5, {"lips": 0.0, "rest": 0.0})
     assert np.abs(model.generate(sound[None], steering)[0].numpy() - motion).max() < 1e-4

@@ -27,7 +27,7 @@ def test_scale_by_scale_with_memory_draws_the_codes_that_the_whole_pass_draws(pa
     model, windows, count = artalk(past, quantizer), 4, 2
     sound = noise_sound(count * (windows * WINDOW + model.config.speech.lookahead) * HOP).reshape(count, -1)
     style = torch.randn(count, 6, generator=torch.Generator().manual_seed(1))
-    steering = model.steer(count, style, temperature={"lips": 1.0})
+    steering = model.steer(count, style, 1.0, temperature={"lips": 1.0})
     rng = torch.Generator().manual_seed(2)
     state, totals, noises, features = model.begin(count), {"lips": [], "rest": []}, [], []
     with torch.no_grad():
@@ -120,8 +120,9 @@ def test_motion_stays_within_its_bounds():
 def test_guidance_of_one_is_the_plain_model_and_more_branches_mix_to_it():
     model, sound = artalk(), noise_sound(2 * WINDOW * HOP)[None]
     style = torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
-    plain = model.steer(1, style)
+    plain = model.steer(1, style, 1.0)
     assert plain.style.shape[1] == 1
+    assert model.steer(1, style).mix.tolist() == [[2.0, -1.0]]
     # The same branch twice with shares that sum to 1 is the branch itself.
     twice = dataclasses.replace(
         plain,

@@ -40,7 +40,7 @@ class Settings:
 
     `temperature` and `top_p` for all streams or by stream name: 0 always takes the likeliest motion, 1 draws as the
     model has learned; bits whose likelier side reaches `top_p` are not left to chance. `sound_guidance` above 1
-    exaggerates what the sound asks for, and costs a branch more in each step, as a style strength other than 1 does.
+    exaggerates what the sound asks for, and costs a branch more in each step, as a style does whose guidance is not 1.
     """
 
     temperature: float | Mapping[str, float] | None = None
@@ -99,6 +99,8 @@ class Exported(Generator):
         self.styles = tuple(self.facts["styles"])
         self.card: dict[str, Any] = json.loads(metadata.get("artalk.card", "{}"))
         """The model's card: sources, licences, figures, limits."""
+        self.style_guidance = float(self.facts.get("style_guidance", 1.0))
+        """The guidance that a style strength of 1 stands for."""
         self._style_model = base64.b64decode(metadata.get("artalk.style_encoder", ""))
         (sound,) = [given for given in self._session.get_inputs() if given.name == "sound"]
         self._takes_many = not isinstance(sound.shape[0], int)
@@ -130,8 +132,8 @@ class Exported(Generator):
         """The state before the first window."""
         style = self.style(condition.style)
         null = np.asarray(self.facts["null_style"], np.float32)
-        strength = 1.0 if style is None else condition.style_strength
-        table = branches(strength, self.settings.sound_guidance)
+        guidance = 1.0 if style is None else self.style_guidance * condition.style_strength
+        table = branches(guidance, self.settings.sound_guidance)
         rows = [null if style is None or not follows else style for follows, _, _ in table]
         count = len(table)
         return Progress(

@@ -90,7 +90,11 @@ REST = TrunkConfig(width=128, depth=4, expected=0, temperature=1.0, chain=64)
 
 @dataclass(frozen=True)
 class ArtalkConfig:
-    """The whole model. A stream of which a piece shows less than `least_observed` of the channels gets no code loss."""
+    """The whole model. A stream of which a piece shows less than `least_observed` of the channels gets no code loss.
+
+    `style_guidance` is the guidance towards a style (Ho & Salimans 2022) that a user's strength of 1 stands for; above
+    1 costs a branch more wherever there is a style.
+    """
 
     codec: CodecConfig = CodecConfig()
     speech: choice.AnyConfig = SpeechConfig()
@@ -99,6 +103,7 @@ class ArtalkConfig:
     weights: ArtalkWeights = ArtalkWeights()
     spoiling: Spoiling = Spoiling()
     least_observed: float = 0.3
+    style_guidance: float = 2.0
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -395,14 +400,15 @@ class Artalk(nn.Module):
         self,
         batch: int = 1,
         style: Tensor | None = None,
-        style_guidance: float = 1.0,
+        style_guidance: float | None = None,
         sound_guidance: float = 1.0,
         temperature: Mapping[str, float] | None = None,
         top_p: Mapping[str, float] | None = None,
     ) -> Steering:
         """Steering of a whole batch by `style` (batch, size) or none; see `generators.exported.branches`."""
         null = self.style.null.detach().expand(batch, -1)
-        table = branches(style_guidance if style is not None else 1.0, sound_guidance)
+        guidance = self.config.style_guidance if style_guidance is None else style_guidance
+        table = branches(guidance if style is not None else 1.0, sound_guidance)
         picked = torch.stack([null if style is None or not follows else style for follows, _, _ in table], dim=1)
         trunks = self.config.trunks
         warm = [(temperature or {}).get(name, trunk.temperature) for name, trunk in trunks.items()]

@@ -97,7 +97,8 @@ def replay(base: Checkpoint, corpus: Corpus, folder: Path) -> Corpus:
         clip = corpus.read(entry)
         chosen = [styles[(STYLES * number + k) % len(styles)] for k in range(min(STYLES, len(styles)))]
         sound = torch.tensor(clip.audio.samples).expand(len(chosen), -1)
-        steering = model.steer(len(chosen), torch.stack([style for _, style in chosen]))
+        # Unguided, for what is learnt from it will be guided again.
+        steering = model.steer(len(chosen), torch.stack([style for _, style in chosen]), 1.0)
         for (name, _), made in zip(chosen, model.generate(sound, steering, rng), strict=True):
             writer.add(_performed(clip, name, made[: len(clip.motion)].numpy()))
     return writer.finish()

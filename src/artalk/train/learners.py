@@ -218,7 +218,8 @@ class GeneratorLearner(Speaker[Artalk]):
         return styled | {f"free.{name}": value for name, value in free.items()}
 
     def _cold(self, style: Tensor | None, count: int) -> Any:
-        return self.model.steer(count, style, temperature=dict.fromkeys(self.model.trunks, 0.0))
+        # Without guidance: what has been learnt is to be judged, in half the time.
+        return self.model.steer(count, style, 1.0, temperature=dict.fromkeys(self.model.trunks, 0.0))
 
     def _styles(self, corpus: Corpus, clips: Sequence[Clip]) -> Tensor:
         return torch.cat([self._style(corpus, clip) for clip in clips])
