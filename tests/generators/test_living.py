@@ -11,6 +11,7 @@ from artalk.generators.generator import Condition
 from artalk.generators.living import Living
 from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
+from artalk.stream.state import pack, unpack_like
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello.flac"
 
@@ -32,11 +33,24 @@ def gap(motion):
 
 def test_eyes_are_the_rules_and_the_rest_is_the_model_s(model, hello):
     made = model.generate(hello, seed=3).values
-    rules, alone = Visemes().generate(hello, seed=3).values, model.model.generate(hello, seed=3).values
-    eyes = np.zeros(len(ARKIT), bool)
-    eyes[ARKIT.slice("eyes")] = True
+    rules, alone = (part.generate(hello, seed=3).values for part in (model.rules, model.model))
+    eyes, head = ARKIT.slice("eyes"), ARKIT.slice("head")
+    rest = np.ones(len(ARKIT), bool)
+    rest[eyes] = rest[head] = False
     assert np.array_equal(made[:, eyes], rules[:, eyes])
-    assert np.array_equal(made[:, ~eyes], alone[:, ~eyes])
+    assert np.array_equal(made[:, rest], alone[:, rest])
+
+
+def test_the_head_takes_the_model_s_posture_slowly_and_nods_with_the_voice(model, hello):
+    made = model.generate(hello, seed=3).values
+    head = ARKIT.slice("head")
+    nods, alone = (part.generate(hello, seed=3).values[:, head] for part in (model.rules, model.model))
+    posture = made[:, head] - nods
+    assert np.abs(np.diff(posture, axis=0)).max() < np.abs(np.diff(alone, axis=0)).max() / 2
+    behind = [np.corrcoef(posture[12:, angle], alone[:-12, angle])[0, 1] for angle in range(3)]
+    assert max(behind) > 0.6
+    assert nods[:, 0].max() > np.radians(0.5)
+    assert not nods[:, 1:].any()
 
 
 @pytest.mark.parametrize("block", [333, 16000, 100_000])
@@ -48,6 +62,14 @@ def test_streaming_equals_offline_to_the_last_bit(model, hello, block):
         pieces += live.finish()
     whole = model.generate(hello, seed=5)
     assert np.array_equal(np.concatenate([piece.values for piece in pieces]), whole.values)
+
+
+def test_a_saved_state_goes_on_as_the_one_that_was_saved(model, hello):
+    sound = np.resize(hello.samples, (2 * model.window + model.lookahead) * model.hop)
+    half = model.window * model.hop
+    _, state = model.step(model.begin(Condition(), 1), sound[: half + model.lookahead * model.hop])
+    again = unpack_like(model.begin(Condition(), 1), pack(state))
+    assert np.array_equal(model.step(state, sound[half:])[0], model.step(again, sound[half:])[0])
 
 
 def test_several_windows_at_once_are_the_same_as_one_after_the_other(model, hello):

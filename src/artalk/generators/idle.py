@@ -93,6 +93,7 @@ class Life:
 
     seed: int
     blink_rate: float
+    sway: float = 1.0
     time: float = 0.0
     blinks: int = 0
     blink_at: float = 0.0
@@ -211,7 +212,7 @@ class Life:
         return max(0.0, 0.6 * uniform(self.seed, BROW, self.accents) - 0.1)
 
     def _head(self, seconds: float) -> tuple[float, float, float]:
-        """Nods on accents, a posture for each phrase, breath and sway."""
+        """Nods on accents; a posture for each phrase, breath and sway as far as `sway` says."""
         nod = self.nod.towards(5.0 * self.accent, 9.0, seconds)
         stir = self.stir.towards(1.0 if self.quiet < 0.5 else 0.0, 3.0, seconds)
         rest = 1.0 if self.quiet < 1.0 else 0.4
@@ -220,10 +221,11 @@ class Life:
             for axis, (part, wide) in enumerate(zip(self.posture, (1.0, 2.2, 1.1), strict=True))
         ]
         breath = 0.35 * math.sin(2 * math.pi * (0.24 * self.time + uniform(self.seed, SWAY, 9)))
-        pitch = posture[0] + nod + breath + (0.5 + 0.4 * stir) * self._wave(0, 0.17)
+        pitch = posture[0] + breath + (0.5 + 0.4 * stir) * self._wave(0, 0.17)
         yaw = posture[1] + (0.8 + 0.7 * stir) * self._wave(1, 0.13)
         roll = posture[2] + (0.4 + 0.5 * stir) * self._wave(2, 0.15)
-        return pitch * DEGREE, yaw * DEGREE, roll * DEGREE
+        still = self.sway * DEGREE
+        return still * pitch + nod * DEGREE, still * yaw, still * roll
 
     def _wave(self, number: int, hertz: float) -> float:
         """A slow movement in -1..1 that does not repeat: three sines whose periods share nothing."""

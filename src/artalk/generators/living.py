@@ -1,28 +1,55 @@
 """A model's speech with the rules' life: parts of the face that a model's data never showed come from the rules."""
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
+
+import numpy as np
 
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition, FloatArray, Generator
+from artalk.generators.idle import Spring
 
 UNSEEN = ("eyes",)
 """Lids and gaze, which no face of the default model's corpus has shown."""
 
+PULL = 3.5
+"""How readily the head takes the model's posture, in radians a second: as that of the rules takes theirs."""
+
+
+@dataclass(frozen=True)
+class Neck:
+    """What carries the head after the model's: a spring for each of its angles."""
+
+    springs: tuple[Spring, ...]
+
+    def follow(self, targets: FloatArray, seconds: float) -> tuple[FloatArray, "Neck"]:
+        """(frames, angles) slowly behind `targets`, and the neck after them."""
+        springs = tuple(copy(spring) for spring in self.springs)
+        frames = [
+            [spring.towards(target, PULL, seconds) for spring, target in zip(springs, row, strict=True)]
+            for row in targets.tolist()
+        ]
+        return np.array(frames, np.float32).reshape(targets.shape), Neck(springs)
+
 
 class Both(NamedTuple):
-    """The states of the model and of the rules."""
+    """The states of the model, of the rules, and of the head between them."""
 
     model: Any
     rules: Any
+    neck: Neck
 
 
 @final
 class Living(Generator):
-    """`model`, but for the groups `parts`, which `rules` move under the same seed.
+    """`model`, but for the groups `parts`, which `rules` move under the same seed; and its head nods with the voice.
 
     Bits that are drawn one by one make rare events rarer still: of the blinks that rules had taught it, the default
-    model drew a third. Where the rules are the source anyway, they are the better copy.
+    model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
+    postures and how lively they are, but not the beat, so the head follows it slowly and what `rules` say comes on top:
+    those of `VisemeSettings.sway` 0 say nothing but nods.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
@@ -37,14 +64,17 @@ class Living(Generator):
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
         self.styles = model.styles
         self._parts = [model.channels.slice(part) for part in parts]
+        self._head = model.channels.slice("head")
 
     def begin(self, condition: Condition, seed: int) -> Both:
         """Both from the beginning; the rules follow no style."""
-        return Both(self.model.begin(condition, seed), self.rules.begin(Condition(), seed))
+        springs = tuple(Spring() for _ in range(self._head.stop - self._head.start))
+        return Both(self.model.begin(condition, seed), self.rules.begin(Condition(), seed), Neck(springs))
 
     def change(self, state: Both, condition: Condition, seed: int) -> Both:
         """Each goes on as it can."""
-        return Both(self.model.change(state.model, condition, seed), self.rules.change(state.rules, Condition(), seed))
+        model, rules = self.model.change(state.model, condition, seed), state.rules
+        return Both(model, self.rules.change(rules, Condition(), seed), state.neck)
 
     def step(self, state: Both, samples: FloatArray) -> tuple[FloatArray, Both]:
         """The model's frames, with the rules' parts in them."""
@@ -58,13 +88,16 @@ class Living(Generator):
             for (state, samples), (made, _) in zip(jobs, spoken, strict=True)
         ]
         lived = self.rules.step_many(heard)
-        return [
-            (self._together(speech, life), Both(model, rules))
-            for (speech, model), (life, rules) in zip(spoken, lived, strict=True)
-        ]
+        necks = [state.neck for state, _ in jobs]
+        return [self._together(*both, neck) for *both, neck in zip(spoken, lived, necks, strict=True)]
 
-    def _together(self, speech: FloatArray, life: FloatArray) -> FloatArray:
+    def _together(
+        self, spoken: tuple[FloatArray, Any], lived: tuple[FloatArray, Any], neck: Neck
+    ) -> tuple[FloatArray, Both]:
+        (speech, model), (life, rules) = spoken, lived
         frames = speech.copy()
         for part in self._parts:
             frames[:, part] = life[:, part]
-        return frames
+        posture, neck = neck.follow(speech[:, self._head], 1 / float(self.fps))
+        frames[:, self._head] = posture + life[:, self._head]
+        return frames, Both(model, rules, neck)

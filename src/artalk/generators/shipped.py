@@ -16,6 +16,6 @@ def shipped(name: str) -> Generator:
     """One of `SHIPPED`, as it is meant to be used; loaded once in a process."""
     from artalk.generators.exported import Exported
     from artalk.generators.living import Living
-    from artalk.generators.visemes import Visemes
+    from artalk.generators.visemes import Visemes, VisemeSettings
 
-    return Living(Exported.load(WEIGHTS / f"{name}.onnx"), Visemes())
+    return Living(Exported.load(WEIGHTS / f"{name}.onnx"), Visemes(VisemeSettings(sway=0.0)))

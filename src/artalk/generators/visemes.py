@@ -22,7 +22,8 @@ class VisemeSettings:
     """How strongly each part of the face acts: 1 is natural, 0 is still; lips and jaw bear about 1.5, the rest 2.
 
     `lips` scales the shaping of the lips (rounding, spreading, teeth), `jaw` how far the mouth opens, `blinks` how far
-    lids close, `blink_rate` is blinks a minute. A closed mouth is closed at any setting.
+    lids close, `blink_rate` is blinks a minute; `sway` is what of the head's motion is not nods to the voice. A closed
+    mouth is closed at any setting.
     """
 
     lips: float = 1.0
@@ -31,10 +32,11 @@ class VisemeSettings:
     blinks: float = 1.0
     gaze: float = 1.0
     head: float = 1.0
+    sway: float = 1.0
     blink_rate: float = 15.0
 
     def __post_init__(self) -> None:
-        for name in ("lips", "jaw", "brows", "blinks", "gaze", "head"):
+        for name in ("lips", "jaw", "brows", "blinks", "gaze", "head", "sway"):
             if not 0 <= getattr(self, name) <= 3:
                 raise BadInput(f"{name} is a strength from 0 (still) over 1 (natural) to 3, got {getattr(self, name)}")
         if not 1 <= self.blink_rate <= 60:
@@ -135,12 +137,12 @@ class Visemes(Generator):
             cues=np.zeros((TAPS - 1, len(CUES))),
             usual=tuple(USUAL.values()),
             mouth=np.zeros(len(self.channels)),
-            life=Life(seed, self.settings.blink_rate),
+            life=Life(seed, self.settings.blink_rate, self.settings.sway),
         )
 
     def change(self, state: Heard, condition: Condition, seed: int) -> Heard:
         """What was heard of the speaker stays; the life beside it is another."""
-        return replace(state, life=Life(seed, self.settings.blink_rate))
+        return replace(state, life=Life(seed, self.settings.blink_rate, self.settings.sway))
 
     def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:
         """Make a frame for each whole frame of `samples` but the last; see `Generator.step`."""

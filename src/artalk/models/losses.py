@@ -15,6 +15,12 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp(min=1e-6)
 
 
+def huber(error: Tensor, within: float) -> Tensor:
+    """|error|, but error²/(2·within) + within/2 where it is smaller than `within` (0: nowhere); their slopes meet."""
+    size = error.abs()
+    return size if within <= 0 else torch.where(size < within, size.square() / (2 * within) + within / 2, size)
+
+
 def phonetic_weight(motion: Tensor, sharpness: float = 1.0, window: int = 5, most: float = 5.0) -> Tensor:
     """(batch, frames), mean 1: frames amid fast articulation weigh more ("phonetic context", arXiv 2507.20568).
 

@@ -17,7 +17,7 @@ from artalk.formats.atomic import atomic
 from artalk.models.artalk import ArtalkConfig
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec
-from artalk.models.losses import masked_mean
+from artalk.models.losses import huber, masked_mean
 from artalk.models.nn.transformer import Band, blocks, turns
 from artalk.models.speech import choice
 from artalk.models.speech.mel import FEATURES
@@ -68,7 +68,7 @@ class Regression(nn.Module):
         mask = batch.observed[:, None]
         step = error[:, 1:] - error[:, :-1]
         losses = {
-            "regression": masked_mean(error.abs(), mask),
+            "regression": masked_mean(huber(error, self.config.weights.huber), mask),
             "velocity": masked_mean(step.square(), mask),
         }
         total = losses["regression"] + self.config.weights.velocity * losses["velocity"]
