@@ -7,7 +7,7 @@ from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamConfig
-from artalk.models.losses import LinearRig, phonetic_weight
+from artalk.models.losses import LinearRig, huber, phonetic_weight
 from tests.models.tiny import LIPS, REST, WINDOW, codec_config, motion, rough, stream
 
 
@@ -128,6 +128,22 @@ def test_vertices_move_by_millimetres_and_their_gradient_is_right():
     assert values.grad[0, 0, 17].item() == pytest.approx(-20.0)
     with pytest.raises(BadInput, match="a linear rig is"):
         LinearRig(torch.zeros(55, 2, 3), torch.zeros(3))
+
+
+def test_small_errors_count_by_squares_and_large_ones_by_distance():
+    error = torch.linspace(-3, 3, 601, requires_grad=True)
+    (slope,) = torch.autograd.grad(huber(error, 0.5).sum(), error)
+    assert torch.allclose(slope, (error / 0.5).clamp(-1, 1), atol=1e-6)
+    assert torch.equal(huber(error, 0.0), error.abs())
+    assert huber(torch.tensor([0.5, -0.5]), 0.5).tolist() == [0.5, 0.5]
+
+
+def test_squares_ask_for_the_mean_of_what_may_be_and_distances_for_the_median():
+    jaw = torch.tensor([0.0] * 6 + [0.5, 0.7, 0.8, 1.0])
+    guesses = torch.linspace(0, 1, 101)
+    best = [guesses[int(torch.stack([huber(g - jaw, within).mean() for g in guesses]).argmin())] for within in (0, 1)]
+    assert best[0] == 0
+    assert best[1] == pytest.approx(float(jaw.mean()), abs=0.011)
 
 
 def test_the_phonetic_weight_is_even_at_constant_speed_and_knows_no_unit():

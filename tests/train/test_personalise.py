@@ -12,7 +12,7 @@ from artalk.cli import main
 from artalk.data.clips import Corpus
 from artalk.errors import BadInput, MissingFile
 from artalk.generators.exported import Exported
-from artalk.models.artalk import Artalk
+from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights
 from artalk.train import adapt, log
 from artalk.train.learners import GeneratorLearner
 from artalk.train.loop import train
@@ -24,6 +24,8 @@ from tests.train.recipes import smallest
 from tests.train.test_loop import ROOT, Killed, killer, same, weights
 
 pytestmark = pytest.mark.usefixtures("undrawn")
+
+SQUARES = ArtalkWeights(huber=1.0)
 
 FROZEN = ("speech.first", "style.lift", "style.blocks", "style.norm", "style.out")
 
@@ -219,7 +221,16 @@ def test_the_recipe_names_parts_that_the_default_model_has():
     everything = sum(parameter.numel() for parameter in learner.parameters() if parameter.requires_grad)
     learner.freeze(found.stages["person"].frozen)
     learned = sum(parameter.numel() for parameter in learner.parameters() if parameter.requires_grad)
-    assert 0.5 < learned / everything < 0.95
+    assert 0.5 < learned / everything < 0.99
+
+
+def test_losses_may_be_weighed_anew_and_nothing_else_of_the_model(base):
+    own = checkpoint.load(base).model.config
+    weighed = adapt.base(replace(recipe(base), model=ArtalkConfig(weights=SQUARES)))
+    assert weighed.model.config == replace(own, weights=SQUARES)
+    assert adapt.base(recipe(base)).model.config == own
+    with pytest.raises(BadInput, match=r"no \[model\] but \[model.weights\]"):
+        adapt.base(replace(recipe(base), model=ArtalkConfig(dropout=0.1)))
 
 
 @pytest.mark.parametrize(
