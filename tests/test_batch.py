@@ -1,5 +1,8 @@
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,27 @@ def test_a_missing_input_fails_its_own_job(tmp_path):
         raise BadFile("no such file")
 
     assert statuses(batch.run([job], read)) == {"none": "failed"}
+
+
+def doze(job):
+    job.outputs[0].touch()
+    time.sleep(60)
+
+
+def doze_in_two_processes(folder: Path):
+    jobs = [batch.Job(folder, (folder / str(k),), {}) for k in range(2)]
+    list(batch.run(jobs, doze, 2))
+
+
+def test_workers_of_a_killed_run_do_not_live_on(tmp_path):
+    code = f"""
+if __name__ == "__main__":
+    from pathlib import Path
+    from tests.test_batch import doze_in_two_processes
+    doze_in_two_processes(Path({str(tmp_path)!r}))
+"""
+    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    while run.poll() is None and len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.01)
+    run.kill()
+    run.communicate(timeout=10)  # ends when the last of the workers, who share its output, has ended

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 from artalk.errors import ArtalkError, BadInput, needs
@@ -134,7 +136,7 @@ def _try(work: Callable[[Job], Any], job: Job) -> Outcome:
 def _in_processes(jobs: Sequence[Job], work: Callable[[Job], Any], processes: int) -> Iterator[Outcome]:
     # Spawned, not forked: GL contexts and codec threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(jobs) or 1), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(processes, len(jobs) or 1), mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(_try, work, job): job for job in jobs}
         try:
             for future in as_completed(futures):
@@ -145,6 +147,17 @@ def _in_processes(jobs: Sequence[Job], work: Callable[[Job], Any], processes: in
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Workers of a run that is killed outright end too, instead of writing on into what the next run works on."""
+
+    def watch() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 WAITING = 4
