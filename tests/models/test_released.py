@@ -26,6 +26,7 @@ from artalk.models.released.gpu import Captured
 from artalk.models.released.model import ReleasedModel
 from artalk.models.released.options import Options
 from artalk.motion import Motion
+from artalk.stream.session import Session
 from tests.models import released_tiny as tiny
 from tests.shared import shared
 
@@ -65,7 +66,7 @@ def test_what_is_computed_once_is_what_the_description_says(model, raw, style):
     reference = Reference(tiny.tensors(), tiny.CONFIG)
     wanted, trace = reference(torch.from_numpy(sound), None if style is None else torch.from_numpy(tiny.clip()))
     made = raw.generate(Audio(sound, 16000), style or Condition())
-    state = raw.begin(style or Condition(), 0)
+    state = raw.standing(raw.begin(style or Condition(), 0))
     for k, (features, logits, bits) in enumerate(trace):
         window = torch.nn.functional.pad(torch.from_numpy(sound), (0, tiny.WINDOW))[k * tiny.WINDOW :][: tiny.WINDOW]
         with torch.inference_mode():
@@ -253,6 +254,25 @@ def test_a_style_may_change_on_the_way(raw):
     assert not np.array_equal(turned, kept)
     assert not np.array_equal(turned, anew)
     assert np.array_equal(raw.step(raw.begin(Condition(), 3), step)[0], first)
+
+
+@pytest.mark.parametrize("options", [Options(), Options(raw=True, encoder="bfloat16", generator="bfloat16")])
+def test_a_session_that_is_saved_goes_on_to_the_last_bit(options):
+    generator = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), options)
+    sound = spoken(3.3, rate=44100).samples
+    whole, saved = (Session(generator, 44100, "free") for _ in range(2))
+    for session in (whole, saved):
+        session._stream.state = generator.change(session._stream.state, STYLE, 0)  # sessions have no clips as styles
+    made = [[], []]
+    for k, start in enumerate(range(0, len(sound), 20_000)):
+        saved = Session.restore(generator, saved.save())
+        for session, pieces in zip((whole, saved), made, strict=True):
+            session.feed(sound[start : start + 20_000])
+            if start + 20_000 >= len(sound):
+                session.finish()
+            pieces += [event.values for event in session.run(float(k)) if isinstance(event, Motion)]
+    assert np.array_equal(np.concatenate(made[0]), np.concatenate(made[1]))
+    assert len(np.concatenate(made[0])) == -(-len(sound) * 25 // 44100)
 
 
 def test_several_utterances_side_by_side(performer):

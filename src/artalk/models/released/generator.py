@@ -4,10 +4,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self, final
+from typing import ClassVar, NamedTuple, Self, cast, final
 
 import numpy as np
 import torch
@@ -33,8 +34,19 @@ from artalk.motion import Motion
 FloatArray = NDArray[np.float32]
 
 
-class Progress(NamedTuple):
-    """Where a stream stands: its style and the motion of the last window, (batch, window, 106) as it was made."""
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a stream stands, as a session can be saved: its style as `Manner` has it, the last window's `motion` (1,
+    window, 106) as it was made, None before the first.
+    """
+
+    token: FloatArray
+    memory: FloatArray
+    motion: FloatArray | None
+
+
+class Standing(NamedTuple):
+    """Where streams stand, side by side on the model's device; `motion` is (batch, window, 106)."""
 
     manner: Manner
     motion: Tensor | None
@@ -85,11 +97,23 @@ class Released(Generator):
 
     def begin(self, condition: Condition, seed: int) -> Progress:
         """The state before the first window; the seed has no say."""
-        return Progress(self.manner(condition), None)
+        return self._progress(condition, None)
 
     def change(self, state: Progress, condition: Condition, seed: int) -> Progress:
         """The same motion behind it, another style before it."""
-        return Progress(self.manner(condition), state.motion)
+        return self._progress(condition, state.motion)
+
+    def _progress(self, condition: Condition, motion: FloatArray | None) -> Progress:
+        token, memory = (part.cpu().numpy() for part in self.manner(condition))
+        return Progress(token, memory, motion)
+
+    def standing(self, state: Progress) -> Standing:
+        """The same on the model's device."""
+        token, memory, motion = (
+            None if part is None else tensor(part).to(self.options.device)
+            for part in (state.token, state.memory, state.motion)
+        )
+        return Standing(Manner(cast(Tensor, token), cast(Tensor, memory)), motion)
 
     @torch.inference_mode()
     def manner(self, condition: Condition) -> Manner:
@@ -105,18 +129,19 @@ class Released(Generator):
     def step(self, state: Progress, samples: FloatArray) -> tuple[FloatArray, Progress]:
         """One window after the other; each is encoded by itself, so that a stream gives the same numbers."""
         windows = tensor(np.ascontiguousarray(samples)).view(-1, 1, self.config.samples)
-        made: list[Tensor] = []
+        made, standing = list[Tensor](), self.standing(state)
         for features in self._features(windows):
-            motion, state = self._next(state, features)
-            made.append(motion[0])
-        return torch.cat(made).cpu().numpy(), state
+            motion, standing = self._next(standing, features)
+            made.append(motion)
+        values = torch.cat(made, dim=1).cpu().numpy()
+        return values[0], replace(state, motion=values[:, -self.window :].copy())
 
-    def _next(self, state: Progress, features: Tensor) -> tuple[Tensor, Progress]:
+    def _next(self, state: Standing, features: Tensor) -> tuple[Tensor, Standing]:
         # The last window's bits are wanted only if there is another window: they are made when it comes.
         last = state.motion
         before = self._rest.expand(len(features), -1, -1) if last is None else self.encode(last)
         motion = self.perform(features, before, *state.manner)
-        return motion, Progress(state.manner, motion)
+        return motion, Standing(state.manner, motion)
 
     def _performed(self, features: Tensor, before: Tensor, token: Tensor, memory: Tensor) -> Tensor:
         return self.model.window(features, before, Manner(token, memory))[0]
@@ -173,7 +198,7 @@ class Released(Generator):
         if not order:
             return []
         rows = [self._windows(sounds[i]) for i in order]
-        state, made = Progress(_side_by_side([self.manner(wishes[i]) for i in order]), None), list[Tensor]()
+        state, made = Standing(_side_by_side([self.manner(wishes[i]) for i in order]), None), list[Tensor]()
         for k in range(len(rows[0])):
             running = sum(len(row) > k for row in rows)
             heard = self._heard(torch.stack([row[k] for row in rows[:running]]))
@@ -217,10 +242,10 @@ def _side_by_side(manners: list[Manner]) -> Manner:
     return Manner(torch.cat([one.token for one in manners]), torch.cat([one.memory for one in manners], dim=2))
 
 
-def _first(state: Progress, count: int) -> Progress:
+def _first(state: Standing, count: int) -> Standing:
     """The first streams of a batch."""
     manner = Manner(state.manner.token[:count], state.manner.memory[:, :, :count])
-    return Progress(manner, None if state.motion is None else state.motion[:count])
+    return Standing(manner, None if state.motion is None else state.motion[:count])
 
 
 def opened(path: str | os.PathLike[str], options: Options = EXACT) -> Released:
