@@ -125,13 +125,9 @@ def doze_in_two_processes(folder: Path):
 
 
 def test_workers_of_a_killed_run_do_not_live_on(tmp_path):
-    code = f"""
-if __name__ == "__main__":
-    from pathlib import Path
-    from tests.test_batch import doze_in_two_processes
-    doze_in_two_processes(Path({str(tmp_path)!r}))
-"""
-    run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    code = "import sys, pathlib, tests.test_batch as t; t.doze_in_two_processes(pathlib.Path(sys.argv[1]))"
+    root = Path(__file__).parents[1]
+    run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=root)
     while run.poll() is None and len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.01)
     run.kill()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from artalk.channels import ARKIT
+from artalk.collect import collect
 from artalk.data import folder
 from artalk.data.clips import Corpus
 from artalk.data.collection import Collection
@@ -25,18 +26,9 @@ ME = Collection("me", language="en", licence="mine", credit="me", consent="my ow
 
 NO_TOOLS = Tools()
 
-WORKER = """
-import sys
-from pathlib import Path
-from artalk.data import folder
-from artalk.data.collection import Collection
-source, out = map(Path, sys.argv[1:])
-me = Collection("me", language="en", licence="mine", credit="me", consent="my own face")
-for task in folder.plan(source, out, me):
-    if not folder.is_done(task):
-        folder.do(task)
-folder.gather(out, me)
-"""
+TERMS = 'source = "me"\nlanguage = "en"\nlicence = "mine"\ncredit = "me"\nconsent = "my own face"\n'
+
+COLLECT = "import sys; from artalk.collect import collect; collect(sys.argv[1], sys.argv[2], processes=int(sys.argv[3]))"
 
 
 def everything(source, out, collection=ME, tools=NO_TOOLS):
@@ -65,6 +57,7 @@ def takes(tmp_path_factory):
     (place / "person4" / "take09.wav").unlink()
     path = place / "person0" / "take10.csv"
     path.write_text(path.read_text()[:5000])
+    (place / "collection.toml").write_text(TERMS)
     return place
 
 
@@ -106,22 +99,31 @@ def test_clips_hold_what_the_take_held(undisturbed):
     assert clip.entry.observed == ("eyes", "jaw", "mouth", "head")
 
 
+@pytest.fixture(scope="module")
+def collected(takes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("collected") / "corpus"
+    collect(takes, out)
+    return out
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_it_ends_as_if_undisturbed(takes, undisturbed, tmp_path, kills):
+def test_killed_at_random_moments_it_ends_as_if_undisturbed(takes, collected, tmp_path, kills, processes):
     out, chance = tmp_path / "corpus", random.Random(kills)
     records = out / "records" / "me"
+    command = [sys.executable, "-c", COLLECT, str(takes), str(out), str(processes)]
     for k in range(kills):
         # At a random moment after some more recordings than before, and in the last round while the index is made.
         wanted = (k + 1) * 30 // kills
-        process = subprocess.Popen([sys.executable, "-c", WORKER, str(takes), str(out)], stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
         while process.poll() is None and len(list(records.glob("[!.]*.json"))) < wanted:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
         assert process.returncode in (-signal.SIGKILL, 0), said.decode()
-    everything(takes, out)
-    assert contents(out) == contents(undisturbed)
+    assert collect(takes, out).failed == {}
+    assert contents(out) == contents(collected)
 
 
 def test_doing_it_again_changes_nothing(takes, undisturbed):
