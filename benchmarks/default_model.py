@@ -1,11 +1,12 @@
 """What the default model must show, figure by figure: value, 95 % interval, goal, met or not.
 
     python benchmarks/default_model.py --corpus CORPUS [--model M.onnx] [--regression R.safetensors]
-        [--recordings FOLDER] [--unseen U.onnx] [--clips 400] [--only lips,style] [--json F]
+        [--codec C.safetensors] [--recordings FOLDER] [--unseen U.onnx] [--clips 400] [--only lips,style] [--json F]
 
-Held-out clips of CORPUS. RECORDINGS may hold emodb/ (audio/, phones/*.lablaut) and speech_clips/ (any sounds). U is a
-model of the same recipe that was trained with `[data.sources] facegood_zh = 0`: all of that speaker is new to it.
-Intervals are bootstrap over clips (takes, references); those of speed are the least and largest of several runs.
+Held-out clips of CORPUS. C is the codec, or the whole model. RECORDINGS may hold emodb/ (audio/, phones/*.lablaut) and
+speech_clips/ (any sounds). U is a model of the same recipe, trained on a corpus without facegood_zh
+(docs/evaluation.md): all of that speaker is new to it. Intervals are bootstrap over clips (takes, references); those of
+speed are the least and largest of several runs.
 """
 
 import argparse
@@ -37,7 +38,12 @@ from artalk.evaluate.face import Face, of_rig
 from artalk.evaluate.judge import Judged
 from artalk.evaluate.metrics import Spread
 from artalk.evaluate.performers import Performer, performer
+from artalk.generators.generator import FREE, Condition
 from artalk.rigs.head import head
+from artalk.train.recipe import Sound
+from artalk.train.sound import changed
+
+Samples = NDArray[np.float32]
 
 ROOT = Path(__file__).parents[1]
 HELLO = ROOT / "examples" / "hello.flac"
@@ -115,6 +121,7 @@ class Bench:
     unseen: Performer | None
     recordings: Path | None
     clips: int
+    codec: Path | None = None
 
     def held(self, source: str) -> list[Entry]:
         """The held-out clips of a source with measured lips."""
@@ -152,6 +159,61 @@ def lips(bench: Bench) -> Figures:
         yield Figure("FDD, brows, single sentences ÷ the regression's", ratio)
     yield Figure("FDD, brows, takes of 20 s, mm: ours", ours.overall["fdd_takes"])
     yield Figure("the same of other sentences of the same face", truth.overall["fdd_takes"])
+    if bench.codec:
+        alone = _through_codes(bench, bench.codec)
+        yield Figure("codec alone: lip-vertex error, mm", metrics.interval(alone))
+        yield Figure("the same ÷ ours", metrics.ratio(alone, ours.each("lve")), most(0.25))
+
+
+def _through_codes(bench: Bench, path: Path) -> list[float]:
+    """Lip-vertex error of measured motion that has gone through its codes and back."""
+    import torch
+
+    from artalk import checkpoint
+
+    model = checkpoint.load(path).model
+    codec = getattr(model, "codec", model).eval()
+    window, errors = codec.config.window, list[float]()
+    for entry in bench.held(READ):
+        clip = bench.corpus.read(entry)
+        values = np.pad(clip.motion.values, ((0, -len(clip.motion) % window), (0, 0)), mode="edge")
+        observed = torch.tensor(clip.observed.astype(np.float32))[None]
+        with torch.no_grad():
+            made = codec(torch.tensor(values)[None], observed)[0, : len(clip.motion)].numpy()
+        errors.append(metrics.lve(bench.face, np.where(clip.observed, made, clip.motion.values), clip.motion.values))
+    return errors
+
+
+def elsewhere(bench: Bench) -> Figures:
+    """GRID's sentences as they sound through a telephone, in noise and in a room (as in training, by other chance)."""
+    for words, hear in HEARD.items():
+        rng, scores = np.random.default_rng(7), list[float]()
+        for entry in bench.held(READ):
+            clip = bench.corpus.read(entry)
+            sound = Audio(hear(clip.audio.samples, rng), SAMPLE_RATE)
+            made = bench.model.perform(sound)[: len(clip.motion)]
+            scores.append(metrics.lips(bench.face, made, clip.motion.values)["aperture"])
+        yield Figure(f"lip gap, r: {words}", metrics.interval(scores))
+
+
+def _telephone(sound: Samples, rng: np.random.Generator) -> Samples:
+    return Audio(sound, SAMPLE_RATE).resampled(8000).resampled(SAMPLE_RATE).samples
+
+
+def _changed(**chances: float) -> Callable[[Samples, np.random.Generator], Samples]:
+    nothing = dict.fromkeys(("voice", "noise", "room", "band"), 0.0)
+    settings = Sound(**(nothing | chances), gain=(0.0, 0.0))
+    return lambda sound, rng: changed(sound, settings, rng)
+
+
+HEARD: dict[str, Callable[[Samples, np.random.Generator], Samples]] = {
+    "as recorded, in no style": lambda sound, _: sound,
+    "8 kHz": _telephone,
+    "noise 20 dB below": _changed(noise=1.0, loudest=20.0, quietest=20.0),
+    "noise 10 dB below": _changed(noise=1.0, loudest=10.0, quietest=10.0),
+    "a room": _changed(room=1.0),
+    "another voice": _changed(voice=1.0),
+}
 
 
 def _livelier(ours: Judged, plain: Judged, what: str) -> Figures:
@@ -310,12 +372,13 @@ def speed(bench: Bench) -> Figures:
         return
     generator = artalk.api.generator(bench.name)
     generator.generate(Audio(samples[: 10 * SAMPLE_RATE], SAMPLE_RATE))
-    paces: list[float] = []
-    for _ in range(3):
-        started = time.process_time()
-        generator.generate(Audio(samples, SAMPLE_RATE))
-        paces.append(60 / (time.process_time() - started))
-    yield Figure("times real time, CPU time of 60 s, one thread", _ends(paces), least(30))
+    for words, condition in (("in no style", FREE), ("in a style", Condition(generator.styles[0]))):
+        paces: list[float] = []
+        for _ in range(3):
+            started = time.process_time()
+            generator.generate(Audio(samples, SAMPLE_RATE), condition)
+            paces.append(60 / (time.process_time() - started))
+        yield Figure(f"times real time, CPU time of 60 s, one thread, {words}", _ends(paces), least(30))
     command = str(Path(sys.executable).with_name("artalk"))
     with tempfile.TemporaryDirectory() as folder:
         sound, target = Path(folder) / "sound.wav", Path(folder) / "motion.csv"
@@ -351,6 +414,7 @@ def _write(path: Path, samples: NDArray[np.float32]) -> None:
 
 SECTIONS: dict[str, Callable[[Bench], Figures]] = {
     "lips": lips,
+    "elsewhere": elsewhere,
     "taught": taught,
     "jaw": jaw,
     "voices": voices,
@@ -366,6 +430,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--model", default="artalk", help="artalk, an .onnx, or a .safetensors (then without speed)")
     parser.add_argument("--regression", type=Path)
+    parser.add_argument("--codec", type=Path)
     parser.add_argument("--unseen", type=Path)
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--clips", type=int, default=400, help="held-out clips of a source at most")
@@ -379,7 +444,8 @@ def main() -> None:
 
     model = performer(options.model, corpus)
     others = who(options.regression), who(options.unseen)
-    bench = Bench(corpus, of_rig(head()), options.model, model, *others, options.recordings, options.clips)
+    files = options.recordings, options.clips, options.codec
+    bench = Bench(corpus, of_rig(head()), options.model, model, *others, *files)
     found: dict[str, list[Figure]] = {}
     for name in options.only.split(","):
         section = SECTIONS[name]
