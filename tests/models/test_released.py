@@ -260,9 +260,7 @@ def test_a_style_may_change_on_the_way(raw):
 def test_a_session_that_is_saved_goes_on_to_the_last_bit(options):
     generator = Released(ReleasedModel(tiny.CONFIG, tiny.tensors()), options)
     sound = spoken(3.3, rate=44100).samples
-    whole, saved = (Session(generator, 44100, "free") for _ in range(2))
-    for session in (whole, saved):
-        session._stream.state = generator.change(session._stream.state, STYLE, 0)  # sessions have no clips as styles
+    whole, saved = (Session(generator, 44100, "free", style=STYLE.style) for _ in range(2))
     made = [[], []]
     for k, start in enumerate(range(0, len(sound), 20_000)):
         saved = Session.restore(generator, saved.save())
