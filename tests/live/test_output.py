@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import artalk
+from artalk import assets
 from artalk.audio import Audio
-from artalk.channels import ARKIT
-from artalk.errors import BadInput, Unsupported
+from artalk.channels import ARKIT, FLAME
+from artalk.errors import BadInput, MissingAsset, Unsupported
+from artalk.generators.generator import Generator
 from artalk.live.livelink import LiveLink
 from artalk.live.output import Output, open_output
 from artalk.live.performance import Performance
@@ -171,9 +173,61 @@ def test_frames_between_frames_lie_between_them():
     assert first(36 / 25) == pytest.approx(0.5)
 
 
-def test_only_arkit_goes_out():
-    class Other:
-        channels, name = artalk.FLAME, "other"
+class Flame(Generator):
+    """FLAME motion that follows the loudness: a smile, and a jaw that opens; windows of 4 s as the release's."""
 
-    with pytest.raises(Unsupported, match="carry ARKit motion"):
+    name, channels, fps, sample_rate, window, lookahead = "flame", FLAME, Fraction(25), 16000, 100, 0
+
+    def begin(self, condition, seed):
+        return None
+
+    def step(self, state, samples):
+        values = np.zeros((len(samples) // self.hop, len(FLAME)), np.float32)
+        loud = np.abs(samples.reshape(len(values), self.hop)).mean(axis=1)
+        values[:, 0], values[:, FLAME.index("jawX")] = loud, 0.3 * loud
+        values[:, FLAME.index("headY")] = 0.2 * loud
+        return values, state
+
+
+def learn_table(folder, monkeypatch):
+    """A table of two shapes, which the user adds."""
+    monkeypatch.setenv("ARTALK_HOME", str(folder / "home"))
+    (folder / "table.csv").write_text("shape,expression0,jawX\njawOpen,0,0.3\nmouthSmileLeft,1,0\n")
+    assets.add("flame-map", folder / "table.csv")
+
+
+def test_flame_goes_out_by_a_table(receiver, tmp_path, monkeypatch):
+    learn_table(tmp_path, monkeypatch)
+    rng = np.random.default_rng(0)
+    sound = np.repeat(np.abs(np.sin(np.arange(140) / 7)), 640) * rng.choice([-1, 1], 140 * 640)
+    source, seen = Steps(sound.astype(np.float32), 16000, 640), Seen()
+    to = open_output(f"livelink://127.0.0.1:{receiver.getsockname()[1]}")
+    performance = Performance(Flame(), source, [seen, to], Fraction(25), gains={"head": 0.5})
+    clock = 0.0
+    while performance.step(clock):
+        clock += 0.04
+    whole = artalk.retarget(Flame().generate(Audio(sound.astype(np.float32), 16000)), "arkit").values
+    shown, jaw = np.array(seen.poses), ARKIT.index("jawOpen")
+    assert shown.shape[1] == len(ARKIT)
+    lag = int(np.argmax([np.corrcoef(shown[lag : lag + 140, jaw], whole[:, jaw])[0, 1] for lag in range(115)]))
+    assert lag / 25 == pytest.approx(performance.delay, abs=0.08)
+    # Two frames that the clock falls between are mixed; the head's gain comes after the map.
+    for name, gain in (("jawOpen", 1), ("mouthSmileLeft", 1), ("headY", 0.5)):
+        column = ARKIT.index(name)
+        np.testing.assert_allclose(shown[lag : lag + 140, column], gain * whole[:, column], atol=0.15 * gain)
+        assert np.ptp(shown[:, column]) > 0.5 * gain * np.ptp(whole[:, column])
+    receiver.setblocking(False)
+    assert receiver.recv(4096).startswith(b"\x06")
+    assert to.sent == len(seen.poses)
+    to.close()
+
+
+def test_what_goes_out_is_arkit_or_can_be_made_so(tmp_path, monkeypatch):
+    class Other:
+        channels, name = artalk.retarget(Motion(REST[None], ARKIT, FPS), "oculus").channels, "other"
+
+    with pytest.raises(Unsupported, match="'other' makes oculus: choose another"):
         Performance(Other(), Steps(REST, 16000, 1), [])  # pyright: ignore[reportArgumentType]
+    monkeypatch.setenv("ARTALK_HOME", str(tmp_path))
+    with pytest.raises(MissingAsset, match="artalk assets add flame-map TABLE"):
+        Performance(Flame(), Steps(REST, 16000, 1), [])

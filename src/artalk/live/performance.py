@@ -8,12 +8,14 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from artalk import edit, mapping
 from artalk.channels import ARKIT
 from artalk.errors import Unsupported
 from artalk.generators.generator import Generator
 from artalk.live.output import Output
 from artalk.live.source import Source
 from artalk.motion import Motion
+from artalk.retarget import flame
 from artalk.stream.playout import Playout
 from artalk.stream.protocol import Interrupted
 from artalk.stream.session import Session, Style
@@ -39,7 +41,10 @@ class Tick:
 
 
 class Performance:
-    """Runs one session and sends its poses on."""
+    """Runs one session and sends its poses on; those of a FLAME model as ARKit's, by the user's map.
+
+    Raises `Unsupported` for a generator of other channels, and `MissingAsset`, which says how a FLAME map is had.
+    """
 
     def __init__(
         self,
@@ -51,9 +56,15 @@ class Performance:
         style: Style = None,
         gains: Mapping[str, float] | None = None,
     ) -> None:
-        if generator.channels != ARKIT:
-            raise Unsupported(f"live outputs carry ARKit motion, {generator.name!r} makes {generator.channels.name}")
-        self.session = Session(generator, source.sample_rate, "live", seed, style, gains)
+        self._channels, self._gains = generator.channels, dict(gains or {})
+        if self._channels not in (ARKIT, *mapping.FLAMES):
+            raise Unsupported(
+                f"live outputs carry ARKit motion, or FLAME's by a map; {generator.name!r} makes {self._channels.name}: "
+                f"choose another model"
+            )
+        edit.check(self._gains)
+        self._map = None if self._channels == ARKIT else mapping.flame_map()
+        self.session = Session(generator, source.sample_rate, "live", seed, style)
         self.source, self.outputs, self.fps = source, list(outputs), fps
         self.playout = Playout(float(generator.fps))
         self.frame = 0
@@ -75,7 +86,7 @@ class Performance:
             elif isinstance(event, Interrupted):
                 self.playout.forget(event.frame)
         pose = self.playout.at(self.session.now - self.delay)
-        self._send(np.zeros(len(ARKIT), np.float32) if pose is None else pose)
+        self._send(np.zeros(len(ARKIT), np.float32) if pose is None else self._as_arkit(pose))
         return self._ending is None or clock < self._ending + self.delay + TAIL
 
     def run(self, tick: Callable[[Tick], None] | None = None) -> None:
@@ -94,6 +105,12 @@ class Performance:
             for output in self.outputs:
                 output.close()
             self.source.close()
+
+    def _as_arkit(self, pose: FloatArray) -> FloatArray:
+        """A pose of the generator's as it goes out. Each is mapped when it is due: a window's at once would stall."""
+        motion = Motion(pose[None], self._channels, self.fps)
+        motion = motion if self._map is None else flame.to_arkit(motion, self._map)
+        return (edit.scaled(motion, self._gains) if self._gains else motion).values[0]
 
     def _send(self, pose: FloatArray) -> None:
         self._jaw = float(pose[ARKIT.index("jawOpen")])
