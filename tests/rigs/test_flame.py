@@ -66,6 +66,25 @@ def test_it_is_the_reference(reference: tuple[Flame, Any, Any], library: str) ->
         np.testing.assert_allclose(found.vertices[:, ::10], outputs["verts_f64"], atol=5e-9, rtol=0)
 
 
+def test_the_reference_is_read_from_disk(reference: tuple[Flame, Any, Any], tmp_path: Path) -> None:
+    """The three parts of the reference's file, each with its own names."""
+    torch = pytest.importorskip("torch")
+    _, inputs, outputs = reference
+    file: dict[str, dict[str, Any]] = {"flame_model": {}, "lmk_embeddings": {}, "lmk_embeddings_mediapipe": {}}
+    for name, part in official().items():
+        dense = name in ("lmk_face_idx", "lmk_b_coords")
+        kind = "lmk_embeddings_mediapipe" if dense else "lmk_embeddings" if "lmk" in name else "flame_model"
+        file[kind][name] = torch.from_numpy(part)
+    file["lmk_embeddings_mediapipe"]["landmark_indices"] = torch.arange(105)
+    torch.save(file, tmp_path / "FLAME_with_eye.pt")
+    model = flame.read(tmp_path / "FLAME_with_eye.pt")
+    found = posed(model, inputs, np.asarray)
+    np.testing.assert_allclose(found.vertices, outputs["verts_s1"], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(posed(model, inputs, np.asarray, eyes=True).vertices, outputs["verts_eye"], atol=1e-6)
+    for kind, scale, name in (("full", 1, "lmks70_s1"), ("mediapipe", 5, "dense105_s5")):
+        np.testing.assert_allclose(scale * model.marks(found.vertices, kind), outputs[name], atol=1e-6, rtol=0)
+
+
 def slow_pose(arrays: dict[str, Any], shape: Any, expression: Any, rotvecs: Any) -> np.ndarray:
     """One frame by the paper's formulas, with 4 x 4 matrices and loops."""
     betas = np.concatenate([shape, expression])
@@ -193,6 +212,19 @@ def test_a_torch_file_is_read_without_torch(tmp_path: Path) -> None:
     model["weights"] = torch.nn.Parameter(model["weights"])
     torch.save({"flame_model": model, "lmk_embeddings": marks}, tmp_path / "FLAME_with_eye.pt")
     same(flame.read(tmp_path / "FLAME_with_eye.pt", 4), flame.build(arrays, "tiny", 4))
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_modules_state_is_read_with_its_metadata(tmp_path: Path, within: bool) -> None:
+    torch = pytest.importorskip("torch")
+    arrays = {name: part.astype(np.float32) if part.dtype == np.float64 else part for name, part in tiny().items()}
+    module = torch.nn.Module()
+    for name, part in arrays.items():
+        module.register_buffer(name, torch.from_numpy(part))
+    state = module.state_dict()
+    assert state._metadata
+    torch.save({"flame_model": state} if within else state, tmp_path / "FLAME.pt")
+    same(flame.read(tmp_path / "FLAME.pt", 4), flame.build(arrays, "tiny", 4))
 
 
 BROKEN: dict[str, tuple[Any, str]] = {

@@ -47,15 +47,14 @@ def arrays(path: str | Path) -> Arrays:
 
 def _flat(found: Any, name: str, storages: Mapping[str, bytes], prefix: str = "") -> Arrays:
     """The arrays of a dictionary of arrays, and of dictionaries in it, one level deep."""
-    if isinstance(found, Call) and found.function == "collections.OrderedDict":
-        found = found.state
+    found = _items(found)
     if not isinstance(found, dict):
         raise BadFile(f"{name} holds {type(found).__name__}, a FLAME file holds a dictionary of arrays")
     made: Arrays = {}
     room = MAX_BYTES
     for key, value in list(cast("dict[str | int, Any]", found).items())[:MAX_ARRAYS]:
-        if isinstance(value, dict) and not prefix:
-            inner = _flat(cast(Any, value), name, storages, f"{key}.")
+        if isinstance(_items(value), dict) and not prefix:
+            inner = _flat(value, name, storages, f"{key}.")
             made |= inner
             room -= sum(numbers.nbytes for numbers in inner.values())
         elif (numbers := array(value, f"{name}: {str(key)[:40]!r}", storages)) is not None:
@@ -64,6 +63,11 @@ def _flat(found: Any, name: str, storages: Mapping[str, bytes], prefix: str = ""
         if room < 0:  # views of the same few numbers can claim any amount
             raise BadFile(f"{name} holds more than the {MAX_BYTES} bytes of arrays that are read")
     return made
+
+
+def _items(found: Any) -> Any:
+    """The dictionary that an ordered one is, as `module.state_dict()` gives it; anything else as it is."""
+    return found.state if isinstance(found, Call) and found.function == "collections.OrderedDict" else found
 
 
 def _torch(parts: dict[str, bytes], program: str, name: str) -> Arrays:

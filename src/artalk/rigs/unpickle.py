@@ -228,7 +228,8 @@ class _Machine:
         state, target = self.stack.pop(), self.stack[-1]
         if not isinstance(target, Call):
             raise ValueError("only the result of a call has a state")
-        target.state = state
+        if target.function != "collections.OrderedDict":  # whose items came already; this is a module's `_metadata`
+            target.state = state
 
     def _binpersid(self, _: Any) -> None:
         self.stack.append(Stored(self.stack.pop()))
