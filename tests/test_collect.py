@@ -62,7 +62,10 @@ def test_the_command_makes_a_corpus_and_a_second_run_has_nothing_to_do(takes, ru
     assert code == 0
     assert json.loads(out)["clips"] == 4
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "corpus" / "clips").iterdir()} == before
-    assert "3 clips" not in run("show", tmp_path / "corpus")[1]
+    shown = run("show", tmp_path / "corpus")[1]
+    assert "3 clips" not in shown
+    assert "prepared  me: 4 of 4 recordings gave clips, face seen in 100.0% of the time" in shown
+    assert json.loads(run("show", tmp_path / "corpus", "--json")[1])["prepared"][0]["recordings"] == 4
 
 
 def test_processes_make_what_one_makes(takes, alone, tmp_path):
@@ -146,6 +149,9 @@ def test_videos_of_grid_become_clips_with_their_words(run, tmp_path):
     assert clip.entry.observed == ("jaw", "mouth", "brows")
     assert len(clip.motion) == 75
     assert np.ptp(clip.motion.channel("jawOpen")) > 0.1
+    told = json.loads(run("show", tmp_path / "out", "--json")[1])["prepared"][0]
+    assert told["seen"] == 1
+    assert 0.2 < told["residual"][0] < 0.6
 
 
 def test_what_tracking_needs_is_missed_before_any_work(run, tmp_path, monkeypatch):

@@ -1093,10 +1093,11 @@ def _motion_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[s
 
 
 def _corpus_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
+    from artalk.data import folder
     from artalk.data.shards import open_corpus
     from artalk.prepare import corpora
 
-    corpus = open_corpus(path)
+    corpus, tallies = open_corpus(path), folder.tallies(path)
     if plot:
         corpora.draw(corpus, Path(plot))
         talk.print(f"drew {escape(plot)}")
@@ -1104,9 +1105,10 @@ def _corpus_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:
     facts = {
         "clips": [asdict(entry) for entry in corpus.entries],
         "statistics": corpus.statistics,
+        "prepared": [asdict(tally) for tally in tallies],
         "quality": [source.as_dict() for source in checked],
     }
-    return facts, "\n".join([corpus.words(), *(source.words() for source in checked)])
+    return facts, "\n".join([corpus.words(), *(part.words() for part in (*tallies, *checked))])
 
 
 def _sound_facts(path: Path) -> tuple[dict[str, Any], str]:

@@ -107,7 +107,7 @@ def _watch(video: Path, sound: Path | None, face: str, model: str | None) -> Rec
         heard = done.sound.cut(0.0, float(done.motion.duration))
     else:
         heard = Audio(np.zeros(0, np.float32), 16000)
-    return Recording(done.motion, heard, OBSERVED, done.performance.ok)
+    return Recording(done.motion, heard, OBSERVED, done.performance.ok, residual=done.quality.residual[0])
 
 
 def _faceless(sound: Audio) -> Recording:

@@ -18,7 +18,7 @@ from artalk.collect import collect
 from artalk.data import folder
 from artalk.data.clips import Corpus
 from artalk.data.collection import Collection
-from artalk.data.folder import Tools, do, gather, is_done, plan, report
+from artalk.data.folder import Tools, do, gather, is_done, plan, report, tallies
 from artalk.errors import BadFile, BadInput, Unsupported
 from tests.data.recordings import write_take
 
@@ -232,7 +232,7 @@ def test_videos_and_solvers_are_given_by_who_has_them(small, tmp_path):
 
     def watch(video: Path, heard):
         assert (video.name, heard) == ("film.mp4", None)
-        return Recording(motion, sound(2.0), everything_seen, np.ones(len(motion), bool))
+        return Recording(motion, sound(2.0), everything_seen, np.arange(len(motion)) >= 6, residual=0.5)
 
     def solve(capture):
         assert isinstance(capture, Capture)
@@ -241,6 +241,33 @@ def test_videos_and_solvers_are_given_by_who_has_them(small, tmp_path):
 
     corpus = everything(small, tmp_path / "out", tools=Tools(watch, solve))
     assert {"me-ann-film", "me-bob-two"} <= {entry.id for entry in corpus.entries}
+    (told,) = tallies(corpus.folder)
+    assert told.seen == pytest.approx(1 - 0.1 / (3 * 1.5 + 2.0 + 3.0), abs=1e-3)
+    assert told.residual == (0.5, 0)
+    assert "landmarks 0.50 pixels off (sd 0.00)" in told.words()
+    assert "face seen in 99.0% of the time, landmarks 0.50 pixels off" in report(corpus, ME).words()
+
+
+def test_what_was_prepared_is_told_of_every_source_even_one_without_clips(small, tmp_path):
+    everything(small, tmp_path / "out")
+    write_take(tmp_path / "none", "short", 0.5)
+    everything(tmp_path / "none", tmp_path / "out", Collection("nothing"))
+    mine, nothing = tallies(tmp_path / "out")
+    assert (mine.recordings, mine.used, mine.seen, mine.residual, mine.rejected) == (3, 3, 1.0, None, {})
+    assert mine.words() == "prepared  me: 3 of 3 recordings gave clips, face seen in 100.0% of the time"
+    assert "rejected  1 × shorter than the least length (1 s): short" in nothing.words()
+    assert tallies(tmp_path) == []
+
+
+def test_records_of_earlier_versions_are_read(small, tmp_path):
+    everything(small, tmp_path / "out")
+    for path in (tmp_path / "out/records/me").glob("[!p]*.json"):
+        old = json.loads(path.read_text())
+        path.write_text(json.dumps({name: old[name] for name in ("clips", "rejected")}))
+    assert all(is_done(task) for task in plan(small, tmp_path / "out", ME))
+    (told,) = tallies(tmp_path / "out")
+    assert (told.recordings, told.seen, told.residual) == (3, None, None)
+    assert told.words() == "prepared  me: 3 of 3 recordings gave clips"
 
 
 def test_damaged_records_are_said(small, tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean, pstdev
 from typing import Any, cast
 
 from artalk import audio, captures, config
@@ -86,10 +87,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Record:
-    """What became of a recording."""
+    """What became of a recording of so many `seconds`.
+
+    `seen` is the share of it with the face in sight, `residual` as of `Recording`; None where nobody knows, as in
+    records of earlier versions.
+    """
 
     clips: tuple[str, ...]
     rejected: tuple[Rejected, ...]
+    seconds: float | None = None
+    seen: float | None = None
+    residual: float | None = None
 
 
 def records(out: Path, source: str) -> Path:
@@ -134,8 +142,11 @@ def do(work: Task, tools: Tools = Tools()) -> Record:
     (Path(work.out) / INDEX).unlink(missing_ok=True)
     made: list[str] = []
     rejected: list[Rejected] = []
+    known: dict[str, float | None] = {}
     try:
-        for part in clips(_masked(work, _recording(work, tools)), _entry(work), work.wishes, tools.align):
+        recording = _masked(work, _recording(work, tools))
+        known = _known(recording)
+        for part in clips(recording, _entry(work), work.wishes, tools.align):
             if isinstance(part, Clip):
                 made.append(store(Path(work.out), part).id)
             else:
@@ -144,7 +155,7 @@ def do(work: Task, tools: Tools = Tools()) -> Record:
         rejected.append(Rejected("no sound", 0.0, str(error)))
     except BadFile as error:
         rejected.append(Rejected("unreadable", 0.0, str(error)))
-    record = Record(tuple(made), tuple(rejected))
+    record = Record(tuple(made), tuple(rejected), **known)
     with atomic(work.record) as temporary:
         temporary.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
     return record
@@ -185,18 +196,75 @@ def read_records(out: Path, source: str) -> dict[str, Record]:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a source: recordings, those that gave clips, clips, and rejected seconds and counts by reason."""
+class Tally:
+    """The records of a source: recordings, those that gave clips, rejected counts and seconds by reason.
+
+    `examples` names a recording for each reason. `seen` is the share of all seconds with the face in sight, `residual`
+    the (mean, sd) over videos of the pixels by which landmarks are off the solved face; None where no record knows.
+    """
 
     source: str
     recordings: int
     used: int
+    rejected: dict[str, tuple[int, float]]
+    examples: dict[str, str]
+    seen: float | None
+    residual: tuple[float, float] | None
+
+    def words(self) -> str:
+        """A line for a person, and one more for each reason to reject."""
+        said = f"prepared  {self.source}: {self.used} of {self.recordings} recordings gave clips"
+        return "\n".join([", ".join([said, *self._tracked()]), *(f"rejected  {line}" for line in self._rejected())])
+
+    def _tracked(self) -> list[str]:
+        said = [] if self.seen is None else [f"face seen in {self.seen:.1%} of the time"]
+        if self.residual is not None:
+            said.append("landmarks {:.2f} pixels off (sd {:.2f})".format(*self.residual))
+        return said
+
+    def _rejected(self) -> list[str]:
+        def example(reason: str) -> str:
+            return f": {self.examples[reason]}" if self.examples.get(reason) else ""
+
+        return [
+            f"{count} × {REASONS[reason]} ({seconds:.0f} s){example(reason)}"
+            for reason, (count, seconds) in self.rejected.items()
+        ]
+
+
+def tallies(out: Path) -> list[Tally]:
+    """What became of each source that was prepared into the corpus at `out`; none where its records do not lie."""
+    return [tally(place.name, read_records(out, place.name)) for place in sorted((out / RECORDS).glob("*/"))]
+
+
+def tally(source: str, known: Mapping[str, Record]) -> Tally:
+    """The sums of a source's records by name."""
+    parts = [(name, part) for name, record in known.items() for part in record.rejected]
+    rejected: dict[str, tuple[int, float]] = {}
+    for _, part in parts:
+        count, seconds = rejected.get(part.reason, (0, 0.0))
+        rejected[part.reason] = (count + 1, seconds + part.seconds)
+    watched = [(r.seen, r.seconds) for r in known.values() if r.seen is not None and r.seconds]
+    pixels = [record.residual for record in known.values() if record.residual is not None]
+    return Tally(
+        source,
+        len(known),
+        sum(bool(record.clips) for record in known.values()),
+        dict(sorted(rejected.items(), key=lambda item: -item[1][0])),
+        {part.reason: f"{name}{f' ({part.detail})' if part.detail else ''}" for name, part in reversed(parts)},
+        round(sum(s * t for s, t in watched) / sum(t for _, t in watched), 4) if watched else None,
+        (round(fmean(pixels), 3), round(pstdev(pixels), 3)) if pixels else None,
+    )
+
+
+@dataclass(frozen=True)
+class Report(Tally):
+    """What became of a collection: besides its tally its clips, speakers, and what is missing."""
+
     clips: int
     minutes: float
     speakers: int
     held_out: tuple[str, ...]
-    rejected: dict[str, tuple[int, float]]
-    examples: dict[str, str]
     missing: tuple[str, ...]
     expected: tuple[int, int]
     absent: tuple[str, ...]
@@ -207,6 +275,7 @@ class Report:
             f"{self.source}: {self.used} of {self.recordings} recordings gave {self.clips} clips, "
             f"{self.minutes:.1f} minutes, {self.speakers} speakers"
         ]
+        lines += [", ".join(said)] if (said := self._tracked()) else []
         recordings, speakers = self.expected
         if self.recordings < 0.9 * recordings:
             lines.append(
@@ -216,9 +285,7 @@ class Report:
             lines.append(f"held_out names {', '.join(self.absent)}, who did not speak here")
         if self.speakers > 1:
             lines.append(f"held out: {', '.join(self.held_out) or 'nobody; name some in held_out'}")
-        for reason, (count, seconds) in self.rejected.items():
-            example = f": {self.examples[reason]}" if self.examples.get(reason) else ""
-            lines.append(f"rejected: {count} × {REASONS[reason]} ({seconds:.0f} s){example}")
+        lines += [f"rejected: {line}" for line in self._rejected()]
         if self.missing:
             lines.append(f"not to be shared while collection.toml (or the recipe) lacks: {', '.join(self.missing)}")
         return "\n".join(lines)
@@ -226,26 +293,16 @@ class Report:
 
 def report(corpus: Corpus, collection: Collection) -> Report:
     """What became of a collection, from its records and the finished corpus."""
-    known = read_records(corpus.folder, collection.source)
-    parts = [(name, part) for name, record in known.items() for part in record.rejected]
-    rejected: dict[str, tuple[int, float]] = {}
-    for _, part in parts:
-        count, seconds = rejected.get(part.reason, (0, 0.0))
-        rejected[part.reason] = (count + 1, seconds + part.seconds)
     mine = corpus.select(source=collection.source)
     return Report(
-        collection.source,
-        len(known),
-        sum(bool(record.clips) for record in known.values()),
-        len(mine),
-        sum(entry.seconds for entry in mine) / 60,
-        len({entry.speaker for entry in mine}),
-        tuple(sorted({entry.speaker for entry in mine if entry.split == "validation"})),
-        dict(sorted(rejected.items(), key=lambda item: -item[1][0])),
-        {part.reason: f"{name}{f' ({part.detail})' if part.detail else ''}" for name, part in reversed(parts)},
-        collection.missing,
-        (collection.recordings, collection.speakers),
-        tuple(name for name in collection.held_out if slug(name) not in {entry.speaker for entry in mine}),
+        **vars(tally(collection.source, read_records(corpus.folder, collection.source))),
+        clips=len(mine),
+        minutes=sum(entry.seconds for entry in mine) / 60,
+        speakers=len({entry.speaker for entry in mine}),
+        held_out=tuple(sorted({entry.speaker for entry in mine if entry.split == "validation"})),
+        missing=collection.missing,
+        expected=(collection.recordings, collection.speakers),
+        absent=tuple(name for name in collection.held_out if slug(name) not in {entry.speaker for entry in mine}),
     )
 
 
@@ -263,6 +320,16 @@ def _recording(work: Task, tools: Tools) -> Recording:
             raise Unsupported(f"{work.item.motion} holds {capture.tool}, which a face model turns into ARKit weights")
         capture = tools.solve(capture)
     return _with_times(work, Recording(capture.motion, sound, capture.observed, capture.seen))
+
+
+def _known(recording: Recording) -> dict[str, float | None]:
+    """What a record keeps of its recording."""
+    off, seen = recording.residual, recording.seen
+    return {
+        "seconds": round(float(recording.motion.duration), 3),
+        "seen": round(float(seen.mean()), 4) if len(seen) else None,
+        "residual": None if off is None else round(off, 3),
+    }
 
 
 def _masked(work: Task, recording: Recording) -> Recording:

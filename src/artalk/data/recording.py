@@ -67,7 +67,8 @@ Align = Callable[[Audio, Motion, NDArray[np.bool_]], Fit | None]
 class Recording:
     """Sound and ARKit `motion`, at any rates, that begin together.
 
-    `observed` (55,) tells which channels were measured, `seen` (frames,) when the face was in sight.
+    `observed` (55,) tells which channels were measured, `seen` (frames,) when the face was in sight; `residual` is by
+    how many pixels the landmarks of a video are off the solved face on average, None for captures.
     """
 
     motion: Motion
@@ -75,6 +76,7 @@ class Recording:
     observed: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     phones: tuple[Phone, ...] = ()
+    residual: float | None = None
 
     def __post_init__(self) -> None:
         if self.motion.channels != ARKIT:
