@@ -27,10 +27,11 @@ def test_blinks_mouth_and_head_are_counted():
     assert summary.mouth_open == pytest.approx(0.5)
     assert summary.head_range is not None
     assert summary.head_range[1] == pytest.approx(np.degrees(0.2), abs=1e-3)
-    assert {name for name, _, _ in summary.moving} == {"eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "headY"}
+    assert {name for name, *_ in summary.moving} == {"eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "headY"}
     words = summary.words()
     assert "3, 18 a minute, 120 ms" in words
     assert "turns over 11.5°" in words
+    assert "liveliest by their largest values: eyeBlinkLeft 1.00 (sd 0.18)" in words
 
 
 def test_a_rolled_head_counts_its_true_angles():

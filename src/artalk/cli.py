@@ -1076,20 +1076,26 @@ def _read(path: str | Path, fps: str | None) -> Motion:
 def _motion_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
     from artalk.summary import summarise
 
-    motion = _read(path, fps)
+    motion, report = _read(path, fps), _noted(path)
     if plot:
         from artalk.plot import plot as draw
 
-        draw(motion, Path(plot))
+        draw(motion, Path(plot), () if report is None else report.gaps)
         talk.print(f"drew {escape(plot)}")
     summary = summarise(motion)
     facts, words = summary.as_dict(), summary.words()
-    if path.suffix.lower() == ".npz" and (noted := npz.notes(path).get("quality")):
-        from artalk.prepare import quality
+    if report is None:
+        return facts, words
+    return facts | {"quality": report.as_dict()}, f"{words}\n{report.words()}"
 
-        report = quality.from_json(noted)
-        return facts | {"quality": report.as_dict()}, f"{words}\n{report.words()}"
-    return facts, words
+
+def _noted(path: Path) -> Any:
+    """The report that `artalk prepare` left in a motion file, None where there is none."""
+    if path.suffix.lower() != ".npz" or not (noted := npz.notes(path).get("quality")):
+        return None
+    from artalk.prepare import quality
+
+    return quality.from_json(noted)
 
 
 def _corpus_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:

@@ -1,5 +1,6 @@
 """A picture of motion as curves."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,16 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 
 
+Gap = tuple[float, float, str]
+"""Start and stop in seconds, and why nothing is known there."""
+
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def plot(motion: Motion, path: Path) -> None:
+def plot(motion: Motion, path: Path, gaps: Sequence[Gap] = ()) -> None:
     """Draw the main channels over seconds into a picture (.png, .svg, .pdf). Needs the extra `plot`.
 
+    `gaps` are shaded: where nothing was seen (red) and where what was seen was no use (orange).
     Raises `BadInput` for another suffix and for a motion of no frames.
     """
     if path.suffix.lower() not in SUFFIXES:
@@ -41,10 +46,12 @@ def plot(motion: Motion, path: Path) -> None:
         for name in names:
             curve = motion.channel(name)
             axis.plot(motion.times, np.degrees(curve) if "degrees" in title else curve, label=name, linewidth=1.2)
+        for start, stop, why in gaps:
+            axis.axvspan(start, stop, color="tab:red" if why == "lost" else "tab:orange", alpha=0.2, linewidth=0)
         axis.set_ylabel(title)
         axis.grid(alpha=0.25)
         axis.legend(loc="upper right", fontsize="small", ncols=len(names), frameon=False)
-    axes[-1].set_xlabel("seconds")
+    axes[-1].set_xlabel("seconds (shaded: no face)" if gaps else "seconds")
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=110)  # pyright: ignore[reportUnknownMemberType]
 

@@ -28,7 +28,8 @@ class Blinks:
 
 @dataclass(frozen=True)
 class Summary:
-    """The facts about a motion. `moving` holds (channel, mean, largest) of the channels that move, the liveliest first.
+    """The facts about a motion. `moving` holds (channel, mean, largest, sd) of the channels that move, the liveliest
+    first.
 
     `mouth_open` is the share of frames with the lips apart, `head_range` the degrees between the extremes of pitch, yaw
     and roll; these and `blinks` are None for motion that is not ARKit's.
@@ -39,7 +40,7 @@ class Summary:
     frames: int
     fps: str
     seconds: float
-    moving: list[tuple[str, float, float]]
+    moving: list[tuple[str, float, float, float]]
     mouth_open: float | None = None
     blinks: Blinks | None = None
     head_range: tuple[float, float, float] | None = None
@@ -63,8 +64,8 @@ class Summary:
             pitch, yaw, roll = self.head_range
             lines.append(f"head      nods over {pitch:.1f}°, turns over {yaw:.1f}°, tilts over {roll:.1f}°")
         if self.moving:
-            liveliest = ", ".join(f"{name} {largest:.2f}" for name, _, largest in self.moving[:6])
-            lines.append(f"liveliest {liveliest} (largest value)")
+            liveliest = ", ".join(f"{name} {largest:.2f} (sd {sd:.2f})" for name, _, largest, sd in self.moving[:5])
+            lines.append(f"liveliest by their largest values: {liveliest}")
         return "\n".join(lines)
 
 
@@ -80,8 +81,9 @@ def summarise(motion: Motion) -> Summary:
         fps=str(motion.fps),
         seconds=float(motion.duration),
         moving=[
-            (motion.channels.names[k], float(values[:, k].mean()), float(values[np.abs(values[:, k]).argmax(), k]))
+            (motion.channels.names[k], float(x.mean()), float(x[np.abs(x).argmax()]), float(x.std()))
             for k in order
+            for x in (values[:, k],)
         ],
     )
     if motion.channels != ARKIT or not len(motion):

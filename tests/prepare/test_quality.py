@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 from artalk.errors import BadFile, BadInput
+from artalk.formats import npz
 from artalk.motion import Motion
 from artalk.prepare import quality, style, terms
 from artalk.prepare.film import SOUND_RATE, Sound
 from artalk.prepare.quality import Source, lip_gap, measure
 from artalk.prepare.solve import perform
 from artalk.prepare.sync import Offset
+from tests.prepare.command import run
 from tests.prepare.faces import take_of, weights_of
 
 FILE = Source("me.mp4", (640, 480), 0, True, 0.0)
@@ -83,6 +85,19 @@ def test_curves_are_drawn_with_gaps(tmp_path):
     made = done(lost=list(range(50, 80)))
     quality.draw(made, measure(FILE, made, None, None), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_show_tells_how_channels_move_and_shades_the_gaps_that_were_noted(tmp_path, capsys):
+    made = done(lost=list(range(50, 80)))
+    report = measure(FILE, made, None, None)
+    npz.write_noted(made.motion, tmp_path / "me.npz", {"quality": report.as_json()})
+    npz.write(made.motion, tmp_path / "bare.npz")
+    for name, shaded in (("me", 1), ("bare", 0)):
+        code, out, _ = run(capsys, "show", tmp_path / f"{name}.npz", "--plot", tmp_path / f"{name}.svg")
+        assert code == 0
+        assert "liveliest by their largest values: " in out
+        assert out.count("(sd 0.") == 5
+        assert (tmp_path / f"{name}.svg").read_text().count("fill: #d62728") == 6 * shaded
 
 
 def test_a_style_is_what_was_seen():
