@@ -59,8 +59,8 @@ class Performance:
         self._channels, self._gains = generator.channels, dict(gains or {})
         if self._channels not in (ARKIT, *mapping.FLAMES):
             raise Unsupported(
-                f"live outputs carry ARKit motion, or FLAME's by a map; {generator.name!r} makes {self._channels.name}: "
-                f"choose another model"
+                f"live outputs carry ARKit motion, or FLAME's by a map; {generator.name!r} makes "
+                f"{self._channels.name}: choose another model"
             )
         edit.check(self._gains)
         self._map = None if self._channels == ARKIT else mapping.flame_map()
