@@ -263,7 +263,7 @@ def prepare(
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Videos worked on at once.")] = 1,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Of a folder: what it is, such as recipes/public/grid.toml.")
+        str | None, typer.Option("--recipe", help="Of a folder: what it is, a .toml file or a name such as grid.")
     ] = None,
     ray: Annotated[str | None, typer.Option("--ray", help="Of a folder: a Ray cluster's address, or local.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Do finished videos again.")] = False,
@@ -356,7 +356,7 @@ def style_from(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe: a .toml file such as recipes/default.toml.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe: a .toml file, or a name such as default.")],
     corpus: Annotated[str | None, typer.Argument(help="The folder of a corpus.")] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="The run's folder; a run goes on where it ended.")
@@ -373,13 +373,13 @@ def train(
 ) -> None:
     """Train a model by a recipe; the same command goes on with a run that was stopped.
 
-    artalk train recipes/default.toml corpus/ -o run/
+    artalk train default corpus/ -o run/
 
-    artalk train recipes/personalise.toml --data me/
+    artalk train personalise --data me/
 
-    torchrun --nproc-per-node 4 -m artalk.cli train recipes/default.toml corpus/ -o run/
+    torchrun --nproc-per-node 4 -m artalk.cli train default corpus/ -o run/
     """
-    from artalk import config
+    from artalk import config, cookbook
     from artalk.data.shards import open_corpus
     from artalk.errors import needs
 
@@ -394,7 +394,8 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    asked, run = config.load(Recipe, recipe), Path(output or f"{Path(data or '').resolve().name}-run")
+    asked = config.load(Recipe, cookbook.find(recipe, cookbook.TRAININGS))
+    run = Path(output or f"{Path(data or '').resolve().name}-run")
     adapt.base(asked)  # what is missed is missed before recordings are prepared
     others = None if rehearse is None else open_corpus(rehearse)
     learnt = open_corpus(corpus) if corpus else adapt.person(_recordings(str(data), run, quiet))

@@ -55,8 +55,9 @@ def collect(
 ) -> Collected:
     """Prepare the recordings in a folder into the corpus at `out`, beside what is there of other sources.
 
-    `recipe` is a collection's file (default: collection.toml in the folder, if it is there). Videos are tracked with
-    MediaPipe's face landmarker `model` (default: the asset) and solved on `face`. One run at a time works on a corpus.
+    `recipe` is a collection's file or the name of a public corpus such as grid (default: collection.toml in the folder,
+    if it is there). Videos are tracked with MediaPipe's face landmarker `model` (default: the asset) and solved on
+    `face`. One run at a time works on a corpus.
     """
     source, place = Path(recordings), Path(out)
     if face not in FACES:

@@ -28,7 +28,7 @@ NO_TOOLS = Tools()
 
 TERMS = 'source = "me"\nlanguage = "en"\nlicence = "mine"\ncredit = "me"\nconsent = "my own face"\n'
 
-COLLECT = "import sys; from artalk.collect import collect; collect(sys.argv[1], sys.argv[2], processes=int(sys.argv[3]))"
+COLLECT = "import artalk.collect, sys; artalk.collect.collect(*sys.argv[1:3], processes=int(sys.argv[3]))"
 
 
 def everything(source, out, collection=ME, tools=NO_TOOLS):

@@ -72,6 +72,8 @@ def test_from_a_corpus_to_a_model_that_runs(run, tmp_path):
     ("arguments", "sentence"),
     [
         (["train", "gone.toml", "nowhere", "-o", "run"], "none is at 'gone.toml'"),
+        (["train", "defualt", "nowhere", "-o", "run"], "by name there are default, hubert, "),
+        (["train", "tiny", "nowhere", "-o", "run"], "a corpus is a folder"),
         (["evaluate", "nowhere", "rules"], "a corpus is a folder"),
         (["export", "gone.safetensors", "-o", "model.onnx"], "none is at 'gone.safetensors'"),
     ],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from artalk import config
+from artalk import config, cookbook
 from artalk.channels import ARKIT
 from artalk.data.recording import Wishes
 from artalk.errors import BadInput
@@ -56,10 +56,13 @@ class Collection:
 
 
 def of_folder(folder: Path, recipe: Path | None = None) -> Collection:
-    """The collection that `recipe` or the folder's own file describes; without either, only named after the folder."""
+    """The collection that `recipe` (a file, or the name of one of artalk's) or the folder's own file describes.
+
+    Without either it is only named after the folder.
+    """
     place = folder / FILE if recipe is None else recipe
     if recipe is not None or place.is_file():
-        return config.load(Collection, place)
+        return config.load(Collection, place if recipe is None else cookbook.find(recipe, cookbook.CORPORA))
     return Collection(slug(folder.resolve().name).replace("-", "_") or "recordings")
 
 
