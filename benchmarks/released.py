@@ -6,8 +6,8 @@ python -m benchmarks.released --ways reference,exact --seconds 4
 
 Weights are random. Every way runs in a process of its own and warms up first; the rounds go through all ways in turn,
 so that what else the machine does hits all alike, and the table shows medians. Where torch sees a GPU, ways to run on
-it are among them. What is timed, and how, is printed below the tables. Millimetres are those of a made FLAME face, its
-motion as large as the release says.
+it are among them. What is timed, and how, is printed below the tables. Millimetres are those of a made FLAME face whose
+motion deviates from its mean by about as much as the release's.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from benchmarks.released_reference import Reference, now
 from tests.flames import flame_like
 
 from artalk.audio import Audio
+from artalk.generators.smoothing import UNUSED
 from artalk.models.released import file, layout
 from artalk.models.released.config import CodecSizes, ReleasedConfig, Wav2vec2Config
 from artalk.models.released.generator import Released
@@ -73,6 +74,10 @@ GPU_WAYS = {
 
 UTTERANCES = 4
 """Side by side in the batch that is timed."""
+
+PARTS = ("all", "encoder", "generator", "codec")
+
+HEAD = range(100, 103)
 
 
 def main():
@@ -145,7 +150,8 @@ def run(runner, device, samples):
     audio = Audio(samples, 16000)
     started = now(device)
     runner.generate(audio)
-    return {"all": now(device) - started} | parts(runner, device, samples)
+    whole = {"all": now(device) - started}
+    return whole if runner.options.ahead else whole | parts(runner, device, samples)
 
 
 @torch.inference_mode()
@@ -185,7 +191,7 @@ def deviation(runner, contents, samples):
     follows a bit that fell otherwise says nothing."""
     exact, fast = contents.model(), runner.model
     manner, before = exact.generator.manner(None), exact.rest()
-    features, bits, motions, distances = [], [], [], []
+    features, differ, margins, motions, distances, still = [], [], [], [], [], []
     face = FlameRig(flame_like(head()))
     for window in windows(samples, exact.config.samples):
         true, made = exact.speech(window[None]), runner.hear(window[None].to(runner.options.device))
@@ -194,17 +200,33 @@ def deviation(runner, contents, samples):
         motion, predicted = exact.window(true, before, manner)
         other, guessed = fast.window(made, before.to(made.device), fast.generator.manner(None))
         other = other.cpu()
-        bits.append(float((predicted.bits != guessed.bits.cpu()).float().mean()))
+        differ.append((predicted.bits != guessed.bits.cpu()).flatten())
+        margins.append(predicted.logits.diff(dim=-1).abs().flatten())
         motions.append(float(((motion - other) / exact.codec.deviation).abs().mean()))
-        apart = face.poses(motion[0].numpy()) - face.poses(other[0].numpy())
-        distances.append(1000 * float(np.linalg.norm(apart, axis=-1).mean()))
+        distances.append(apart(face, motion, other, [*UNUSED]))
+        still.append(apart(face, motion, other, [*UNUSED, *HEAD]))
         before = exact.codec.encode(motion)
+    fell, margin = torch.cat(differ), torch.cat(margins)
     return {
         "features": statistics.mean(features),
-        "bits": statistics.mean(bits),
+        "bits": len(fell),
+        "differ": int(fell.sum()),
+        "tie": float(margin.min()),
+        "tie of those": float(margin[fell].min()) if fell.any() else math.inf,
         "motion": statistics.mean(motions),
         "mm": statistics.mean(distances),
+        "mm still": statistics.mean(still),
     }
+
+
+def apart(face, one, other, without):
+    """Millimetres between the faces of two windows (1, frames, 106) without some channels, on average."""
+    shown = []
+    for motion in (one, other):
+        values = motion[0].numpy().copy()
+        values[:, without] = 0
+        shown.append(face.poses(values))
+    return 1000 * float(np.linalg.norm(shown[0] - shown[1], axis=-1).mean())
 
 
 def table(results, seconds):
@@ -224,11 +246,12 @@ def table(results, seconds):
             plain = "GPU: reference" if way.startswith("GPU") else "reference"
             if plain in results:
                 gain = f"{statistics.median(r['times'][length]['all'] for r in results[plain]) / times['all']:.2f}"
-            cells = " | ".join(f"{times[part]:.2f}" for part in ("all", "encoder", "generator", "codec"))
+            cells = " | ".join(f"{times[part]:.2f}" if part in times else "" for part in PARTS)
             print(f"| {way} | {float(length):g} s | {cells} | {times['all'] / float(length):.3f} | {gain} |")
     columns = ["way", "loading", "warm-up", "peak memory", "each of a batch", "features off by", "bits differ"]
-    print(f"\n| {' | '.join(columns)} | motion | vertices |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns += ["nearest tie of those", "of all", "motion", "vertices", "head still"]
+    print(f"\n| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for way, rounds in results.items():
         middle = {key: statistics.median(one[key] for one in rounds) for key in rounds[0] if key != "times"}
         of_gpu = f", GPU {middle['memory of the GPU']:.0f} MB" if "memory of the GPU" in middle else ""
@@ -237,12 +260,15 @@ def table(results, seconds):
         cells += (
             [
                 f"{middle['features']:.1e}",
-                f"{middle['bits']:.2%}",
+                f"{middle['differ']:.0f} of {middle['bits']:.0f} ({middle['differ'] / middle['bits']:.2%})",
+                f"{middle['tie of those']:.0e}" if middle["differ"] else "",
+                f"{middle['tie']:.0e}",
                 f"{middle['motion']:.3f} sd",
                 f"{middle['mm']:.2f} mm",
+                f"{middle['mm still']:.2f} mm",
             ]
             if "bits" in middle
-            else [""] * 4
+            else [""] * 7
         )
         print(f"| {way} | {' | '.join(cells)} |")
 
@@ -258,7 +284,8 @@ def answers(results):
 On: {platform.processor() or platform.machine()}; GPU: {gpu}; torch {torch.__version__}.
 1. What is timed? Sound in memory to motion in memory: speech encoder, generator and codec, on a GPU with the copies
    there and back. Not: reading the sound, loading, smoothing, the mesh. The parts are timed in a second run; where they
-   are recorded as one CUDA graph, the decoder's time is in the generator's.
+   are recorded as one CUDA graph, the decoder's time is in the generator's. Where the encoder runs ahead, parts overlap
+   and are not given.
 2. Amortised over the window? No: times are of the whole sound. A window of {window:g} s is heard whole before its first
    frame: live, that comes after {window:g} s + {took:.3f} s + 0.16 s of smoothing ("{best}"). Divided among 100 frames
    it would be {10 * took:.2f} ms each, which is no latency.
@@ -267,7 +294,10 @@ On: {platform.processor() or platform.machine()}; GPU: {gpu}; torch {torch.__ver
 4. Synchronisation? The GPU is waited for before every look at the clock; on the CPU nothing runs on after it.
 5. Precision? As in the way's name. float32: matrix products are set to {torch.get_float32_matmul_precision()!r},
    and 'highest' is without TF32, which the reference's convolutions on a GPU have. bf16: weights and products, with
-   float32 between. int8: a scale for each token and each output.""")
+   float32 between. int8: a scale for each token and each output.
+What differs is over two windows, against exact float32. A tie is a bit whose two logits are alike: "nearest" is their
+smallest distance. Millimetres are means over vertices and frames, the jaw's y and z 0 as smoothing leaves them, with
+the head's turn and without it.""")
 
 
 def windows(samples, size):
@@ -293,8 +323,10 @@ def random_checkpoint(path, config):
         if name.endswith(("norm.weight", "norm1.weight", "norm2.weight")):
             tensors[name] = 1 + 0.1 * noise
         elif name.endswith("motion_std"):
-            tensors[name] = 0.1 + 0.02 * noise.clamp(-3, 3)
-        elif name.endswith(("bias", "motion_mean")) or "embed" in name and len(shape) != 2 or "scale_mul" in name:
+            tensors[name] = deviations(noise)
+        elif name.endswith("motion_mean"):
+            tensors[name] = torch.cat([0.2 * noise[:100], torch.tensor([0, 0, 0, 0.07, 0, 0])])
+        elif name.endswith("bias") or "embed" in name and len(shape) != 2 or "scale_mul" in name:
             tensors[name] = 0.2 * noise
         else:
             gain = 3 if name.startswith(("logits_head", "vqfeat", "basic_vae.decoder.inp")) else 1
@@ -312,6 +344,16 @@ def random_checkpoint(path, config):
     }
     torch.save(tensors, path)
     return path
+
+
+def deviations(noise):
+    """What motion deviates by, (106,) like the normal `noise`: sizes as the release's, not its numbers.
+
+    Expressions lie within 0.07 and 1.09 about 0.27, the first of them larger; head and jaw are in radians.
+    """
+    falling = torch.linspace(0.85, -0.85, 100)
+    expressions = (0.27 * (falling + 0.3 * noise[:100]).exp()).clamp(0.07, 1.09)
+    return torch.cat([expressions, torch.tensor([0.07, 0.13, 0.07, 0.049, 0.024, 0.026])])
 
 
 if __name__ == "__main__":
