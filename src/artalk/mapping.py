@@ -3,6 +3,7 @@
 A FLAME map is a table that the user added, or is solved once from the user's FLAME file and kept among the assets.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,12 +52,10 @@ def retarget(motion: Motion, to: Channels | str, per_frame: bool = False) -> Mot
 
 def flame_map() -> FlameMap:
     """The user's FLAME map: the table that was added, the map that was kept, or one that is solved now and kept."""
-    model = _model()
-    if any(asset.kind == "flame-map" for asset in assets.added()):
-        kept = flame.load(assets.get("flame-map"))
-        if kept.model in ("", model) or not model:
-            return kept
-    if not model:
+    kept = _kept()
+    if kept is not None:
+        return kept
+    if not _model():
         from artalk.rigs.flame import WHERE
 
         raise MissingAsset(TWO_WAYS.format(where=WHERE))
@@ -71,16 +70,16 @@ def solve(face: str = "head") -> FlameMap:
         raise BadInput(f"FLAME is fitted to {' or '.join(HEADS)}, got {face!r}")
     fitted = _fit(face)
     model = _model()
-    made = fitting.solve(fitted, f"{face} and the FLAME file {model[:8]}", model)
+    made = replace(fitting.solve(fitted, f"{face} and the FLAME file {model[:8]}", model), head=face)
     assets.keep("flame-map", lambda path: flame.save(made, path))
     return made
 
 
 def shapes_on_flame() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Those vertices (K,) of the user's FLAME mesh that have a partner on the built-in head, and how ARKit's shapes
-    move them, (52, K, 3) in FLAME's metres.
+    """Those vertices (K,) of the user's FLAME mesh that have a partner on the map's head, and how ARKit's shapes move
+    them, (52, K, 3) in FLAME's metres.
     """
-    fitted = _fit()
+    fitted = _fit(_head())
     return fitted.pairs.vertices, fitted.deltas
 
 
@@ -89,7 +88,21 @@ def _model() -> str:
     return next((asset.sha256 for asset in assets.added() if asset.kind == "flame"), "")
 
 
-def _fit(face: str = "head") -> "Fit":
+def _kept() -> FlameMap | None:
+    """The map among the assets, unless it belongs to another FLAME file."""
+    if all(asset.kind != "flame-map" for asset in assets.added()):
+        return None
+    kept, model = flame.load(assets.get("flame-map")), _model()
+    return kept if kept.model in ("", model) or not model else None
+
+
+def _head() -> str:
+    """The rig that the map was fitted to, so that single frames are fitted to the same; "head" where none is known."""
+    kept = _kept()
+    return kept.head if kept is not None and kept.head in HEADS else "head"
+
+
+def _fit(face: str) -> "Fit":
     """The user's FLAME file and a rig brought together, once in a process."""
     return _fit_once(assets.get("flame"), _model(), face)
 
@@ -113,7 +126,7 @@ def _to_arkit(motion: Motion, per_frame: bool) -> Motion:
         return flame.to_arkit(motion, flame_map())
     from artalk.fitting import flame as fitting
 
-    return fitting.to_arkit(motion, _fit())
+    return fitting.to_arkit(motion, _fit(_head()))
 
 
 def _to_flame(motion: Motion, to: Channels, per_frame: bool) -> Motion:
@@ -121,7 +134,7 @@ def _to_flame(motion: Motion, to: Channels, per_frame: bool) -> Motion:
         return flame.from_arkit(motion, flame_map(), to)
     from artalk.fitting import flame as fitting
 
-    return fitting.from_arkit(motion, _fit(), to)
+    return fitting.from_arkit(motion, _fit(_head()), to)
 
 
 def _renamed(motion: Motion, to: Channels) -> Motion:

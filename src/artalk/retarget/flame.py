@@ -50,7 +50,7 @@ class FlameMap:
     ½ w·H·w - (C f)·w for coefficients f, with `hessian` H (52, 52) and `cross` C (52, 103). `errors` are figures of the
     map in mm or weights, `shape_mm` (52, 2) how far each shape at 1 moves the face on average (root mean square) and
     how far the table's FLAME stays from it; both are empty where nothing was measured. `source` says what it was made
-    from, `model` the SHA-256 of the FLAME file, "" for a table.
+    from, `model` the SHA-256 of the FLAME file and `head` the rig ("head" or "ict"), "" for a table.
     """
 
     table: Float
@@ -60,6 +60,7 @@ class FlameMap:
     shape_mm: Float = field(default_factory=lambda: np.zeros((0, 2)))
     source: str = ""
     model: str = ""
+    head: str = ""
 
     def __post_init__(self) -> None:
         shapes, numbers = len(ARKIT_SHAPES), len(COEFFICIENTS)
@@ -203,6 +204,7 @@ def save(flame_map: FlameMap, path: str | Path) -> None:
             shape_mm=flame_map.shape_mm,
             source=np.array(flame_map.source),
             model=np.array(flame_map.model),
+            head=np.array(flame_map.head),
         )
 
 
@@ -248,7 +250,8 @@ def _read_npz(path: Path) -> FlameMap:
     try:
         errors = dict(zip(found["error_names"].tolist(), found["error_values"].tolist(), strict=True))
         parts = {name: found[name].astype(np.float64) for name in ("table", "hessian", "cross", "shape_mm")}
-        return FlameMap(**parts, errors=errors, source=str(found["source"]), model=str(found["model"]))
+        facts = {name: str(found[name]) for name in ("source", "model")}
+        return FlameMap(**parts, errors=errors, **facts, head=str(found.get("head", "")))
     except (KeyError, ValueError) as error:
         raise BadFile(f"{path.name} is no whole FLAME map: {error}") from error
 
