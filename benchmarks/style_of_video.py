@@ -82,8 +82,8 @@ def conditions(generator: Generator, videos: dict[str, Prepared]) -> Iterator[tu
     for name in generator.styles:
         yield name, Condition({name: 1.0})
     for name, done in videos.items():
-        yield f"video {name}", Condition(style_of(done).motion)
-    whole = joined([style_of(done).motion for done in videos.values()])
+        yield f"video {name}", api.condition(generator, style_of(done))
+    whole = terms.still_eyes(joined([terms.on_ict(style_of(done).motion) for done in videos.values()]))
     for strength in (1.0, 1.5, 2.0):
         yield f"all videos, strength {strength:g}", Condition(whole, strength)
     seen = joined([done.motion.resample(FPS) for done in videos.values()])

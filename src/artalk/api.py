@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from artalk.channels import Channels
+from artalk.channels import ARKIT, Channels
 from artalk.errors import BadInput, MissingFile, needs
 from artalk.formats import files
 from artalk.motion import Fps, Motion, exact_fps
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Location: TypeAlias = "str | PathLike[str]"
 Sound: TypeAlias = "Location | Audio | NDArray[Any]"
 Face: TypeAlias = "Location | Rig"
-Style: TypeAlias = "Location | Motion | Mapping[str, float]"
+Style: TypeAlias = "Location | Motion | PersonStyle | Mapping[str, float]"
 Backend = Literal["auto", "gl", "raster"]
 Which = Literal["largest", "left", "right"]
 Progress = Callable[[int, int], None]
@@ -243,9 +243,11 @@ def stream(
 
 
 def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Condition:
-    """What a generator is asked for by `style`: motion, the path of a motion file or a video, a name or a mix of names.
+    """What a generator is asked for by `style`: the path of a video, a capture or motion, what `style_from` found,
+    motion, a name or a mix of names.
 
     A mix is a table of shares, or "smiling:0.7,lively:0.3". `strength` 0 ignores the style, above 1 exaggerates it.
+    Paths and styles are put into the model's `terms` (see `artalk.prepare.terms`); motion is followed as it is.
     """
     from artalk.generators.generator import Condition
 
@@ -253,6 +255,8 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Co
         return Condition(_in_channels(style, made), strength)
     if style is None or isinstance(style, Mapping):
         return Condition(style, strength)
+    if not isinstance(style, str | PathLike):
+        return Condition(_in_terms(style.motion, style.face, made), strength)
     name = fspath(style)
     shares = {part.partition(":")[0].strip(): part.partition(":")[2] or "1" for part in name.split(",")}
     if set(shares) <= set(made.styles):
@@ -260,14 +264,39 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Co
     path = Path(name)
     if not path.exists():
         known = f"one of {', '.join(made.styles)}, a mix such as {made.styles[0]}:0.7, " if made.styles else ""
-        raise MissingFile(f"a style is {known}a motion file or a video, got {name!r}, and there is no such file")
-    if path.suffix.lower() == ".pt":
-        return Condition(_in_channels(_released("file", "a style clip in a .pt").read_style(path), made), strength)
+        raise MissingFile(f"a style is {known}a video, a capture or motion, got {name!r}, and there is no such file")
     if is_video(path):
         facts = path.stat()
         seen = _video_style(path.resolve(), facts.st_size, facts.st_mtime_ns)
-        return Condition(_in_channels(seen, made), strength)
-    return Condition(_in_channels(load(path), made), strength)
+        return Condition(_in_terms(seen.motion, seen.face, made), strength)
+    return Condition(_followed(path, made), strength)
+
+
+def _followed(path: Path, made: Generator) -> Motion:
+    """A capture or a motion file as a style clip for a generator: FLAME's stays FLAME's for one that is FLAME's."""
+    from artalk import captures
+    from artalk.prepare import captured
+    from artalk.prepare import style as styles
+
+    if not captured.is_meant(path):
+        return _in_terms(load(path), "", made)
+    found = captures.read(path)
+    if not isinstance(found, captures.Capture) or (found.motion.channels != made.channels and "style" in made.accepts):
+        found = captured.solve(found)
+    seen = found.motion if found.seen.all() else styles.sample(found.motion, found.seen)
+    return _in_terms(seen, styles.face_of(path), made)
+
+
+def _in_terms(style: Motion, face: str, made: Generator) -> Motion:
+    """A person's motion, solved on `face`, as what the generator learnt from would show that person."""
+    from artalk.generators.exported import Exported
+    from artalk.generators.living import Living
+    from artalk.prepare import terms
+
+    clip, model = _in_channels(style, made), made.model if isinstance(made, Living) else made
+    if clip.channels != ARKIT or not isinstance(model, Exported):
+        return clip
+    return terms.fitting(clip, face, terms.of(model.card, model.facts.get("rules", ())))
 
 
 def _in_channels(style: Motion, made: Generator) -> Motion:
@@ -331,10 +360,16 @@ def prepare_check(face: str = "head", model: Location | None = None) -> Path:
 def style_from(
     source: Location, *, which: Which = "largest", model: Location | None = None, progress: Progress | None = None
 ) -> PersonStyle:
-    """A person's way of moving: of a video as `prepare` tracks it, or of a motion file. See `artalk.prepare.style`."""
+    """A person's way of moving: of a video as `prepare` tracks it, of a capture or of a motion file.
+
+    See `artalk.prepare.style`. Raises `BadInput` where a face is seen for less than 2 seconds.
+    """
+    from artalk.prepare import captured
     from artalk.prepare import style as styles
 
     path = Path(source)
+    if captured.is_meant(path):
+        return styles.style_of_capture(captured.take(path).capture, styles.face_of(path))
     if is_video(path):
         return styles.style_of(prepare(path, which=which, model=model, progress=progress))
     motion = load(path)
@@ -453,6 +488,6 @@ def _face(face: Face) -> Rig:
 
 
 @cache
-def _video_style(path: Path, size: int, changed: int) -> Motion:
+def _video_style(path: Path, size: int, changed: int) -> PersonStyle:
     """The style of a video: tracked once in a process, as long as the file does not change."""
-    return style_from(path).motion
+    return style_from(path)

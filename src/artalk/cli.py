@@ -33,7 +33,7 @@ from rich.table import Table
 from artalk import __version__, api, batch, edit
 from artalk.audio import Audio
 from artalk.channels import ARKIT, FLAME, FLAME112
-from artalk.errors import ArtalkError, BadFile, BadInput, MissingFile
+from artalk.errors import ArtalkError, BadAudio, BadFile, BadInput, MissingFile
 from artalk.formats import files, npz
 from artalk.motion import Motion, exact_fps
 
@@ -98,7 +98,7 @@ def animate(
     ] = api.MODELS[0],
     style: Annotated[
         str | None,
-        typer.Option("--style", help="Whose way of moving to follow: a motion file, a video, a name, or a:0.7,b:0.3."),
+        typer.Option("--style", help="Whose way of moving to follow: a video, a capture, a name, or a:0.7,b:0.3."),
     ] = None,
     style_strength: Annotated[
         float, typer.Option("--style-strength", help="0 ignores the style, 1 follows it, above 1 exaggerates it.")
@@ -236,7 +236,7 @@ def convert(
 
 @app.command()
 def show(
-    file: Annotated[str, typer.Argument(help="A motion file, a sound, an avatar, or a corpus.")],
+    file: Annotated[str, typer.Argument(help="Motion, a capture, a sound, an avatar, or a corpus.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the curves into this picture.")] = None,
     source_fps: SourceFps = None,
     json_report: Json = False,
@@ -248,7 +248,7 @@ def show(
 
 @app.command()
 def prepare(
-    videos: Annotated[list[str], typer.Argument(help="Videos of a face, or a folder of captures and videos.")],
+    videos: Annotated[list[str], typer.Argument(help="Videos of a face, captures, or a folder of them.")],
     output: Outputs = None,
     to: To = None,
     which: Annotated[str, typer.Option("--face", help="Of several faces: largest, left or right.")] = "largest",
@@ -256,6 +256,9 @@ def prepare(
         str | None, typer.Option("--offset", help="Seconds by which the picture comes after the sound, or auto.")
     ] = None,
     fps: FpsOption = None,
+    source_fps: Annotated[
+        str | None, typer.Option("--source-fps", help="Read captures at this rate, where they do not say their own.")
+    ] = None,
     solve_on: Annotated[str, typer.Option("--solve-on", help="The face model: head or ict.")] = "head",
     raw: Annotated[bool, typer.Option("--raw", help="Without smoothing.")] = False,
     model: Annotated[
@@ -270,19 +273,22 @@ def prepare(
     json_report: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Videos of a face in, motion out, with a report of what it is worth; a folder becomes a corpus to train on.
+    """Videos of a face or captures in, motion out, with a report of what it is worth; a folder becomes a corpus.
 
     artalk prepare me.mp4 -o me.npz -o look.mp4
+
+    artalk prepare take.csv -o take.npz -o look.mp4
 
     artalk prepare takes/*.mp4 -o out/ --to npz,mp4,png
 
     artalk prepare takes/ -o corpus/ --jobs 2
 
-    A .mp4 or .webm shows video and rig side by side, a .png the curves; all others are formats of motion. A folder that
-    was begun goes on where it was.
+    A .mp4 or .webm shows video and rig side by side (of a capture the rig alone), a .png the curves; all others are
+    formats of motion. A folder that was begun goes on where it was.
     """
-    if recipe is not None or ray is not None or any(Path(video).is_dir() for video in videos):
-        _refuse_for_folders(to=to, offset=offset, fps=fps, raw=raw, face=None if which == "largest" else which)
+    if recipe is not None or ray is not None or any(_is_collection(Path(video)) for video in videos):
+        face = None if which == "largest" else which
+        _refuse_for_folders(to=to, offset=offset, fps=fps, source_fps=source_fps, raw=raw, face=face)
         _collect(videos, output, (recipe, ray, jobs, force, solve_on, model), json_report, quiet)
         return
     settings = {
@@ -292,15 +298,17 @@ def prepare(
         "which": which,
         "offset": _offset(offset),
         "fps": fps,
+        "source_fps": source_fps,
         "face": solve_on,
         "smooth": not raw,
         "model": model,
     }
+    _expect_formats(videos, output, to)
     _check_prepare(videos, settings)
     work = [_beside(job) for job in _plan(videos, output, to, settings)]
     _no_two_alike(work)
     if _is_single(output):
-        with _bar(f"tracking {work[0].source.name}", quiet) as progress:
+        with _bar(f"preparing {work[0].source.name}", quiet) as progress:
             outcomes = [batch.Outcome(work[0], "done", result=_prepare_with(work[0], progress))]
     else:
         outcomes = _run(work, jobs, force, quiet, _prepare)
@@ -327,7 +335,7 @@ def shards(
 
 @style_app.command("from")
 def style_from(
-    source: Annotated[str, typer.Argument(help="A video of a person who talks, or motion.")],
+    source: Annotated[str, typer.Argument(help="A video of a person who talks, a capture, or motion.")],
     output: Annotated[str, typer.Option("-o", "--output", help="Where the style goes: me.style.npz.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw what it shows into this picture.")] = None,
     which: Annotated[str, typer.Option("--face", help="Of several faces: largest, left or right.")] = "largest",
@@ -337,18 +345,18 @@ def style_from(
     json_report: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A person's way of moving out of a video, to follow with --style.
+    """A person's way of moving out of a video or a capture, to follow with --style.
 
     artalk style from me.mp4 -o me.style.npz
     """
-    target = _writable(Path(output))
-    with _bar(f"tracking {Path(source).name}", quiet) as progress:
-        found = api.style_from(source, which=_which(which), model=model, progress=progress)
-    api.save(found.motion, target)
-    if plot:
-        from artalk.prepare.style import draw
+    from artalk.prepare import style
 
-        draw(found, Path(plot))
+    target = _writable(Path(output))
+    with _bar(f"reading {Path(source).name}", quiet) as progress:
+        found = api.style_from(source, which=_which(which), model=model, progress=progress)
+    style.save(found, target)
+    if plot:
+        style.draw(found, Path(plot))
     if json_report:
         print(json.dumps(found.as_dict(), indent=1))
     _say(f"wrote {output}\n{found.words()}", quiet)
@@ -787,7 +795,28 @@ def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
 def _refuse_for_folders(**options: Any) -> None:
     for option, value in options.items():
         if value:
-            raise BadInput(f"--{option} is for videos into motion; a folder of recordings becomes a corpus at 25 fps")
+            name = option.replace("_", "-")
+            raise BadInput(f"--{name} is for videos into motion; a folder of recordings becomes a corpus at 25 fps")
+
+
+def _is_collection(path: Path) -> bool:
+    """Whether it is a folder of recordings, and not one capture with a file a frame."""
+    from artalk import captures
+
+    return path.is_dir() and not captures.is_capture(path)
+
+
+def _expect_formats(videos: Sequence[str], output: list[str] | None, to: str | None) -> None:
+    """Files into a folder become a motion file each; who wanted a corpus of them is told how it is made."""
+    if not output or output[0] in ("", "-") or _is_single(output):
+        return
+    is_corpus = any((Path(output[0]) / name).is_file() for name in ("index.json", "shards.json"))
+    if to is None or is_corpus:
+        raise BadInput(
+            f"{'files' if len(videos) > 1 else 'a file'} into {'a corpus' if is_corpus else 'a folder'}: a corpus is "
+            f"made of a folder of recordings, artalk prepare RECORDINGS/ -o {output[0]}; a motion file of each needs "
+            f"formats and a folder of its own, -o FOLDER --to npz,mp4"
+        )
 
 
 def _collect(videos: list[str], output: list[str] | None, how: tuple[Any, ...], json_report: bool, quiet: bool) -> None:
@@ -820,25 +849,47 @@ def _collect(videos: list[str], output: list[str] | None, how: tuple[Any, ...], 
         raise typer.Exit(1)
 
 
+_OF_VIDEOS = (
+    ("--face", "which", "largest"),
+    ("--offset", "offset", None),
+    ("--solve-on", "face", "head"),
+    ("--raw", "smooth", True),
+    ("--model", "model", None),
+)
+"""What can be said of videos alone, by its name among the settings, and what it is where nothing is said."""
+
+
 def _check_prepare(videos: Sequence[str], settings: dict[str, Any]) -> None:
-    """Refuse what no video could be worked on with, before any is."""
+    """Refuse what no video or capture could be worked on with, before any is."""
+    from artalk.prepare import captured
+
     if missing := [video for video in videos if not Path(video).exists()]:
-        raise MissingFile(f"there is no video {missing[0]!r}")
-    if settings["fps"] is not None:
-        exact_fps(settings["fps"])
+        what = "capture" if captured.is_meant(Path(missing[0])) else "video"
+        raise MissingFile(f"there is no {what} {missing[0]!r}")
+    for rate in ("fps", "source_fps"):
+        if settings[rate] is not None:
+            exact_fps(settings[rate])
     _which(settings["which"])
-    api.prepare_check(settings["face"], settings["model"])
+    taken = [video for video in videos if captured.is_meant(Path(video))]
+    if len(taken) < len(videos):
+        api.prepare_check(settings["face"], settings["model"])
+    elif idle := [option for option, name, usual in _OF_VIDEOS if settings[name] != usual]:
+        raise BadInput(f"{', '.join(idle)}: for videos, which are tracked; {taken[0]} is a capture, which was tracked")
+    if settings["source_fps"] is not None and not taken:
+        raise BadInput(f"--source-fps is for captures that do not say their rate; {videos[0]} is a video, which does")
 
 
 def _prepare(job: batch.Job) -> dict[str, Any]:
-    """One video into all its outputs, in this or in a worker process."""
+    """One video or capture into all its outputs, in this or in a worker process."""
     return _prepare_with(job, None)
 
 
 def _prepare_with(job: batch.Job, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
-    from artalk.prepare import output
+    from artalk.prepare import captured, output
 
     started, settings = time.perf_counter(), job.settings
+    if captured.is_meant(job.source):
+        return _take(job, progress)
     wishes = {name: settings[name] for name in ("face", "offset", "smooth", "model")}
     done = api.prepare(job.source, which=_which(settings["which"]), progress=progress, **wishes)
     fps = None if settings["fps"] is None else exact_fps(settings["fps"])
@@ -854,8 +905,42 @@ def _prepare_with(job: batch.Job, progress: Callable[[int, int], None] | None) -
     }
 
 
+def _take(job: batch.Job, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
+    """One capture into all its outputs: motion as it was measured, the built-in head that performs it, or curves."""
+    from artalk.plot import SUFFIXES, plot
+    from artalk.prepare import captured
+
+    started, fps = time.perf_counter(), job.settings["fps"]
+    taken = captured.take(job.source, job.settings["source_fps"])
+    if any(taken.sound and path.exists() and path.samefile(taken.sound) for path in job.outputs):
+        raise BadInput(f"{taken.sound} is the sound of {job.source} and would be written over: give another name")
+    motion = taken.motion if fps is None else taken.motion.resample(fps)
+    for path in job.outputs:
+        if path.suffix.lower() in SUFFIXES:
+            plot(motion, path)
+        else:
+            sound = _audible(taken.sound) if path.suffix.lower() in api.PICTURES else taken.sound
+            api.save(motion, path, audio=sound, progress=progress)
+    return {
+        "frames": len(motion),
+        "fps": str(motion.fps),
+        "seconds": float(motion.duration),
+        "took": time.perf_counter() - started,
+        "capture": taken.as_dict(),
+        "words": taken.words(),
+    }
+
+
+def _audible(sound: Path | None) -> Audio | None:
+    """What is to be heard in a file; None in a film without sound."""
+    try:
+        return None if sound is None else api.listen(sound)
+    except BadAudio:
+        return None
+
+
 def _beside(job: batch.Job) -> batch.Job:
-    """A job whose pictures are named apart from the video that they are made of, which is never written over."""
+    """A job whose pictures are named apart from the recording that they are made of, which is never written over."""
     outputs: list[Path] = []
     for path in job.outputs:
         # In a folder, pictures are one file and not a folder of frames; previews are not called like the video.
@@ -1021,7 +1106,7 @@ def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -
         names = ", ".join(str(path) for path in outcome.job.outputs)
         talk.print(
             f"wrote {escape(names)}: {result['frames']} frames at {result['fps']} fps "
-            f"for {result['seconds']:.2f} s of {'video' if 'quality' in result else 'sound'}, "
+            f"for {result['seconds']:.2f} s of {_made_of(result)}, "
             f"in {result['took']:.1f} s"
         )
         if words := result.get("words"):
@@ -1037,6 +1122,10 @@ def _table(outcomes: Sequence[batch.Outcome], failed: Sequence[batch.Outcome]) -
         for outcome in failed:
             table.add_row(escape(str(outcome.job.source)), escape(outcome.reason))
         talk.print(table)
+
+
+def _made_of(result: dict[str, Any]) -> str:
+    return "video" if "quality" in result else "capture" if "capture" in result else "sound"
 
 
 def _to_stdout(name: str | None, option: str, write: Callable[[Path], None]) -> None:
@@ -1063,6 +1152,8 @@ def _facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any
             if plot or fps:
                 raise
             return _avatar_facts(path)
+    if _is_taken(path):
+        return _capture_facts(path, plot, fps)
     if path.name.lower().endswith(files.readable()):
         return _motion_facts(path, plot, fps)
     if plot or fps:
@@ -1078,11 +1169,7 @@ def _motion_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[s
     from artalk.summary import summarise
 
     motion, report = _read(path, fps), _noted(path)
-    if plot:
-        from artalk.plot import plot as draw
-
-        draw(motion, Path(plot), () if report is None else report.gaps)
-        talk.print(f"drew {escape(plot)}")
+    _drawn(motion, plot, () if report is None else report.gaps)
     summary = summarise(motion)
     facts, words = summary.as_dict(), summary.words()
     if report is None:
@@ -1097,6 +1184,56 @@ def _noted(path: Path) -> Any:
     from artalk.prepare import quality
 
     return quality.from_json(noted)
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether it is a capture of another tool: what artalk itself writes is motion."""
+    from artalk import captures
+    from artalk.captures import beat
+    from artalk.formats import table
+    from artalk.rigs.glb import parse_json
+
+    if path.suffix.lower() == ".json":
+        try:
+            return beat.is_beat(parse_json(table.text(path).encode(), path.name))
+        except BadFile:
+            return False
+    if path.suffix.lower() == ".npz" and _is_ours(path):
+        return False
+    arrays = path.is_dir() or path.suffix.lower() in (".csv", ".npz", ".npy", ".pt", ".pth")
+    return arrays and captures.is_capture(path)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        npz.read(path)
+    except BadFile:
+        return False
+    return True
+
+
+def _capture_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
+    """FLAME's coefficients as they are, vertices by their number: nothing is solved for a look."""
+    from artalk import captures
+    from artalk.prepare import captured
+    from artalk.summary import summarise
+
+    found = captures.read(path, fps)
+    if isinstance(found, captures.Surface):
+        if plot:
+            raise BadInput(f"{path.name} holds vertices, which have no curves: artalk prepare makes motion of them")
+        return captured.surface_facts(found), captured.surface_words(found)
+    _drawn(found.motion, plot)
+    summary = summarise(found.motion)
+    return summary.as_dict() | {"capture": captured.facts(found)}, f"{summary.words()}\n{captured.words(found)}"
+
+
+def _drawn(motion: Motion, plot: str | None, gaps: Sequence[tuple[float, float, str]] = ()) -> None:
+    if plot:
+        from artalk.plot import plot as draw
+
+        draw(motion, Path(plot), gaps)
+        talk.print(f"drew {escape(plot)}")
 
 
 def _corpus_facts(path: Path, plot: str | None) -> tuple[dict[str, Any], str]:

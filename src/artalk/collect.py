@@ -4,18 +4,17 @@ A run that is killed goes on where it was; recordings whose files and settings a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artalk import api, assets, audio, batch, mapping
+from artalk import api, assets, audio, batch
 from artalk.audio import Audio
-from artalk.captures import Capture, Surface
-from artalk.channels import ARKIT, ARKIT_SHAPES
-from artalk.data import folder, surfaces
+from artalk.channels import ARKIT
+from artalk.data import folder
 from artalk.data.clips import FPS, Corpus
 from artalk.data.collection import of_folder
 from artalk.data.folder import Record, Report, Tools
@@ -24,6 +23,7 @@ from artalk.data.tracks import OBSERVED
 from artalk.errors import BadInput, needs
 from artalk.motion import Motion
 from artalk.prepare import sync
+from artalk.prepare.captured import solve
 from artalk.prepare.film import Sound
 
 FACES = ("head", "ict")
@@ -92,7 +92,7 @@ def _expect_tracker(model: str | None) -> None:
 def _work(job: batch.Job, recordings: str, out: str, face: str, model: str | None) -> Record:
     """One recording, in this or in a worker process."""
     settings = {name: value for name, value in job.settings.items() if name not in ("version", "face")}
-    tools = Tools(partial(_watch, face=face, model=model), _solve, _align)
+    tools = Tools(partial(_watch, face=face, model=model), solve, _align)
     return folder.do(folder.task(settings, recordings, out), tools)
 
 
@@ -116,17 +116,6 @@ def _faceless(sound: Audio) -> Recording:
     frames = sound.frames_at(FPS)
     rest = Motion(np.zeros((frames, len(ARKIT)), np.float32), ARKIT, FPS)
     return Recording(rest, sound, OBSERVED, np.zeros(frames, bool))
-
-
-def _solve(capture: Capture | Surface) -> Capture:
-    """FLAME's coefficients by the user's FLAME map, vertices of FLAME's mesh by the shapes carried onto it."""
-    if isinstance(capture, Surface):
-        near, deltas = mapping.shapes_on_flame()
-        if near.max() >= len(capture.template):
-            raise BadInput(f"vertices are solved on FLAME's mesh, these are {len(capture.template)} of another")
-        part = replace(capture, vertices=capture.vertices[:, near], template=capture.template[near])
-        return surfaces.solve(part, ARKIT_SHAPES, deltas)
-    return Capture(mapping.retarget(capture.motion, ARKIT).clipped(), capture.observed, capture.tool, capture.seen)
 
 
 def _align(sound: Audio, motion: Motion, seen: NDArray[np.bool_]) -> Fit | None:

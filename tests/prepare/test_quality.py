@@ -7,7 +7,7 @@ import pytest
 from artalk.errors import BadFile, BadInput
 from artalk.formats import npz
 from artalk.motion import Motion
-from artalk.prepare import quality, style, terms
+from artalk.prepare import quality, style
 from artalk.prepare.film import SOUND_RATE, Sound
 from artalk.prepare.quality import Source, lip_gap, measure
 from artalk.prepare.solve import perform
@@ -107,7 +107,7 @@ def test_a_style_is_what_was_seen():
     assert found.seconds == 2.4
     assert "are steadier" in found.words()
     assert set(found.traits) == set(style.TRAITS)
-    assert np.array_equal(found.motion.values, terms.still_eyes(made.motion).values[:60])
+    assert np.array_equal(found.motion.values, made.motion.values[:60])
 
 
 def test_a_livelier_person_is_called_so():

@@ -267,17 +267,24 @@ def _plain(folder: Path, path: Path, sound: Path | None) -> Item:
 
 
 def _sound_of(path: Path) -> Path | None:
-    """The sound or video with a capture's name, beside it or in a folder for sounds; else the only one beside it."""
-    places = [path, *(path.parent.parent / name / path.name for name in SOUND_FOLDERS)]
-    places += [path.parent / name / path.name for name in SOUND_FOLDERS]
-    for place in places:
-        if (found := _same_name(place, (*SOUNDS, *VIDEOS))) is not None:
-            return found
+    """The sound or video with a capture's name; else the only one beside it."""
+    if (named := sound_named(path)) is not None:
+        return named
     beside = [other for other in path.parent.iterdir() if other.suffix.lower() in (*SOUNDS, *VIDEOS)]
     if len(beside) != 1:
         return None
     others = (other for other in path.parent.iterdir() if other != path and captures.is_capture(other))
     return beside[0] if next(others, None) is None else None
+
+
+def sound_named(path: Path) -> Path | None:
+    """The sound or video with a capture's name, beside it or in a folder for sounds; None where there is none."""
+    places = [path, *(path.parent.parent / name / path.name for name in SOUND_FOLDERS)]
+    places += [path.parent / name / path.name for name in SOUND_FOLDERS]
+    for place in places:
+        if (found := _same_name(place, (*SOUNDS, *VIDEOS))) is not None:
+            return found
+    return None
 
 
 def _same_name(path: Path, suffixes: tuple[str, ...]) -> Path | None:

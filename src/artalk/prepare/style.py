@@ -1,6 +1,6 @@
-"""A person's way of moving from a video: the sample that a model follows, and in words what it shows."""
+"""A person's way of moving from a recording: the sample that a model follows, and in words what it shows."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk import rotation
-from artalk.errors import BadInput, needs
+from artalk.captures import Capture
+from artalk.channels import ARKIT, HEAD
+from artalk.errors import BadFile, BadInput, needs
+from artalk.formats import files, npz
 from artalk.formats.atomic import atomic
 from artalk.motion import Motion
-from artalk.prepare import terms
 from artalk.prepare.quality import lip_gap
 from artalk.prepare.take import runs
 from artalk.prepare.video import Prepared
@@ -45,6 +47,16 @@ TRAITS: dict[str, tuple[str, str, str, str]] = {
 }
 """What a trait is called, how it is said, and how more and less of it are."""
 
+SHOWN_BY: dict[str, tuple[str, ...]] = {
+    "opening": ("jawOpen", "mouthLowerDownLeft", "mouthLowerDownRight"),
+    "rounding": ("mouthFunnel", "mouthPucker"),
+    "smile": ("mouthSmileLeft", "mouthSmileRight"),
+    "brows": ("browInnerUp", "browOuterUpLeft", "browDownLeft"),
+    "blinks": ("eyeBlinkLeft", "eyeBlinkRight"),
+    "head": HEAD,
+}
+"""The channels that a trait is seen in."""
+
 
 @dataclass(frozen=True, eq=False)
 class Style:
@@ -59,6 +71,7 @@ class Style:
     motion: Motion
     seconds: float
     traits: dict[str, float]
+    face: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -70,7 +83,8 @@ class Style:
         """A few lines for a person."""
         enough = "enough" if self.seconds >= GOOD else f"{GOOD:.0f} s and more are steadier"
         lines = [f"style     of {self.seconds:.1f} s of a seen face ({enough})"]
-        for name, (title, said, more, less) in TRAITS.items():
+        for name in self.traits:
+            title, said, more, less = TRAITS[name]
             share = self.traits[name] / USUAL[name]
             how = "as" if 0.75 < share < 1.33 else more if share > 1 else less
             lines.append(f"{title:<9} {said.format(self.traits[name])}, {how} usual ({USUAL[name]:g})")
@@ -79,22 +93,57 @@ class Style:
 
 def style_of(done: Prepared) -> Style:
     """The style of a prepared video; raises `BadInput` where a face is seen for less than 2 seconds."""
-    found = style(done.motion, done.performance.ok)
-    on_head = "tongueOut" in done.performance.tracker.face.shapes  # which ICT's face lacks
-    return replace(found, motion=terms.on_ict(found.motion)) if on_head else found
+    return style(done.motion, done.performance.ok, done.face)
 
 
-def style(motion: Motion, ok: NDArray[np.bool_]) -> Style:
-    """The style of motion in the frames that are `ok`, its liveliest minute if there is more."""
+def style_of_capture(capture: Capture, face: str = "") -> Style:
+    """The style of a capture in ARKit's channels, of the frames with its face in sight; raises as `style_of`."""
+    return style(capture.motion, capture.seen, face, capture.observed)
+
+
+def style(motion: Motion, ok: NDArray[np.bool_], face: str = "", observed: NDArray[np.bool_] | None = None) -> Style:
+    """The style of ARKit motion in the frames that are `ok` (frames,), its liveliest minute if there is more.
+
+    `observed` (55,) says of which channels anything is known (default: of all).
+    """
+    kept, seconds = _kept(motion, ok)
+    whole = _liveliest(kept)
+    shown = np.ones(len(ARKIT), bool) if observed is None else observed
+    known = {name: value for name, value in traits(whole).items() if shown[ARKIT.indices(SHOWN_BY[name])].any()}
+    return Style(whole, round(seconds, 2), known, face)
+
+
+def sample(motion: Motion, ok: NDArray[np.bool_]) -> Motion:
+    """Motion of any channels, at 25 fps, in the frames that are `ok` (frames,): what a model follows of it."""
+    kept, _ = _kept(motion, ok)
+    return kept.cut(0, min(len(kept), round(MOST * float(FPS))))
+
+
+def face_of(path: Path) -> str:
+    """The face model on which the motion in a .npz was solved, as `save` and `artalk prepare` note it; else ""."""
+    try:
+        return npz.notes(path).get("face", "") if path.suffix.lower() == ".npz" else ""
+    except BadFile:  # arrays of a tracker
+        return ""
+
+
+def _kept(motion: Motion, ok: NDArray[np.bool_]) -> tuple[Motion, float]:
+    """The stretches of a second and more in which a face is seen, at 25 fps one after the other, and their seconds."""
     fps = float(motion.fps)
-    parts = [motion.cut(first, last) for first, last in runs(ok) if last - first >= RUN * fps]
-    kept = [part.values for part in parts]
+    kept = [motion.values[first:last] for first, last in runs(ok) if last - first >= RUN * fps]
     frames = sum(len(part) for part in kept)
     if frames < LEAST * fps:
         raise BadInput(f"a style needs a face seen for at least {LEAST:g} seconds, got {frames / fps:.1f}")
     whole = Motion(np.concatenate(kept), motion.channels, motion.fps)
-    whole = _liveliest(whole if motion.fps == FPS else whole.resample(FPS))
-    return Style(terms.still_eyes(whole), round(frames / fps, 2), traits(whole))
+    return whole if motion.fps == FPS else whole.resample(FPS), frames / fps
+
+
+def save(found: Style, path: Path) -> None:
+    """Write the motion of a style. A .npz remembers the face that it was solved on, other formats do not."""
+    if path.suffix.lower() == ".npz":
+        npz.write_noted(found.motion, path, {"face": found.face} if found.face else {})
+    else:
+        files.save(found.motion, path)
 
 
 def traits(motion: Motion) -> dict[str, float]:
@@ -125,13 +174,13 @@ def draw(found: Style, path: Path) -> None:
 
     figure = Figure(figsize=(10, 5.5), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
-    shares = [found.traits[name] / USUAL[name] for name in TRAITS]
-    above.barh([title for title, *_ in TRAITS.values()], shares, color="tab:blue", height=0.6)
+    shares = [value / USUAL[name] for name, value in found.traits.items()]
+    above.barh([TRAITS[name][0] for name in found.traits], shares, color="tab:blue", height=0.6)
     above.axvline(1.0, color="black", linewidth=1)
-    for row, (name, (_, said, *_)) in enumerate(TRAITS.items()):
-        above.annotate(f" {said.format(found.traits[name])}", (shares[row], row), va="center", fontsize="small")
+    for row, (name, value) in enumerate(found.traits.items()):
+        above.annotate(f" {TRAITS[name][1].format(value)}", (shares[row], row), va="center", fontsize="small")
     above.invert_yaxis()
-    above.set_xlim(0, max(2.0, 1.25 * max(shares)))
+    above.set_xlim(0, max(2.0, *(1.25 * share for share in shares)))
     above.set_xlabel("1 is usual")
     below.plot(found.motion.times, 1000 * lip_gap(found.motion), linewidth=1)
     below.set_ylabel("lips apart (mm)")

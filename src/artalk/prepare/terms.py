@@ -1,9 +1,10 @@
-"""A person's motion in the terms of the model that ships: as its corpus would show that person.
+"""A person's motion in the terms of the model that is to follow it: as its corpus would show that person.
 
-Its real faces were solved on ICT-FaceKit, and the same lips have other weights on another face model: what is pucker on
-the one is partly funnel on the other. A style encoder takes that for a habit: GRID's reader, solved on the built-in
-head, was to it a rounded mumbler. The map is linear, fitted to sentences that were solved on both and to their mirror
-images. Lids and gaze moved in taught motion alone, so who blinks was to it a taught voice; they stand at their mean.
+The models that ship are why. Their real faces were solved on ICT-FaceKit, and the same lips have other weights on
+another face model: what is pucker on the one is partly funnel on the other. A style encoder takes that for a habit:
+GRID's reader, solved on the built-in head, was to it a rounded mumbler. The map is linear, fitted to sentences that
+were solved on both and to their mirror images. Lids and gaze moved in taught motion alone, so who blinks was to it a
+taught voice; they stand at their mean. A model of another corpus follows a style as it is (`of`, `fitting`).
 
     python -m artalk.prepare.terms --tracks GRID_S1/tracks --face ict.npz --corpus CORPUS
 """
@@ -11,10 +12,11 @@ images. Lids and gaze moved in taught motion alone, so who blinks was to it a ta
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,9 @@ Float = NDArray[np.float64]
 
 TABLE = Path(__file__).with_name("terms.json")
 """What comes with the package: of every twelfth sentence of GRID's speaker 1 (CC BY 4.0) and of the default corpus."""
+
+KNOWN = "grid_s1"
+"""The source of the default corpus whose faces were solved on ICT-FaceKit, and show no lids: see docs/data.md."""
 
 SHOWN = ("jaw", "mouth", "brows")
 
@@ -72,6 +77,38 @@ def still_eyes(motion: Motion) -> Motion:
     values = motion.values.copy()
     values[:, ARKIT.slice("eyes")] = _table().eyes
     return replace(motion, values=values)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a model learnt from: the `face` model that its faces were solved on ("" where nobody says), and the groups
+    of channels that were `unseen` on all of them.
+    """
+
+    face: str = ""
+    unseen: frozenset[str] = frozenset()
+
+
+def of(card: Mapping[str, Any], rules: Collection[str] = ()) -> Terms:
+    """The terms of a model, by its card, or by that of the model it was adapted from; `rules` are those of its config.
+
+    A corpus does not say what it was solved on, but by its source: that of docs/data.md is known.
+    """
+    while "base" in card:
+        card = cast("Mapping[str, Any]", card["base"])
+    sources = cast("Sequence[Mapping[str, Any]]", card.get("sources", ()))
+    if any(row["source"] == KNOWN for row in sources):
+        return Terms("ict", frozenset((*rules, "eyes")))
+    return Terms("", frozenset(rules))
+
+
+def fitting(motion: Motion, face: str, wanted: Terms) -> Motion:
+    """ARKit motion solved on `face` as what a model learnt from would show that person.
+
+    What was solved on nobody knows what, or is for a model of which nobody knows it, keeps its lips.
+    """
+    motion = on_ict(motion) if (face, wanted.face) == ("head", "ict") else motion
+    return still_eyes(motion) if "eyes" in wanted.unseen else motion
 
 
 def fit(ours: Float, theirs: Float) -> Float:

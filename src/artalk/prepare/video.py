@@ -61,6 +61,11 @@ class Prepared:
         """The motion, at the video's own rate."""
         return self.performance.motion
 
+    @property
+    def face(self) -> str:
+        """The face model that it was solved on, "head" (built in) or "ict"."""
+        return "head" if "tongueOut" in self.performance.tracker.face.shapes else "ict"  # which ICT's face lacks
+
 
 def prepare(
     path: str | Path,

@@ -238,8 +238,10 @@ class GeneratorLearner(Speaker[Artalk]):
         return self.model.style(self.model.codec.normalise(motion) * observed)
 
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
-        """Write a checkpoint with the corpus' ways of moving as named styles."""
-        checkpoint.save(Checkpoint(self.model, card | self.origin, self.known | self._named(corpus)), path)
+        """Write a checkpoint with the corpus' ways of moving as named styles; its card names the corpus' sources."""
+        sources = sorted({(entry.source, entry.kind) for entry in corpus.select("train")})
+        card = card | {"sources": [{"source": source, "kind": kind} for source, kind in sources]} | self.origin
+        checkpoint.save(Checkpoint(self.model, card, self.known | self._named(corpus)), path)
 
     @torch.no_grad()
     def _named(self, corpus: Corpus) -> dict[str, list[float]]:
