@@ -183,6 +183,8 @@ MISTAKES = [
     (["prepare", "{hello}", "-o", "x.npz", "--face", "tallest"], "largest, left or right"),
     (["prepare", "{hello}", "-o", "x.npz", "--offset", "soon"], "an offset is auto"),
     (["prepare", "{hello}", "-o", "x.npz", "--solve-on", "moon"], "solved on head or ict"),
+    (["prepare", "{motion}", "-o", "x.csv", "--offset", "auto"], "--offset: for videos"),
+    (["prepare", "{hello}", "{motion}", "-o", "x/"], "a corpus is made of a folder of recordings"),
     (["style", "from", "{hello}", "-o", "x.docx"], "artalk writes .npz"),
     (["style", "from", "none.npz", "-o", "x.npz"], "none.npz"),
     (["prepare", "{tmp}"], "say where the corpus goes"),
