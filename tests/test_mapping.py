@@ -158,7 +158,9 @@ def test_frames_are_fitted_to_the_maps_head(monkeypatch: pytest.MonkeyPatch) -> 
         assets.keep("flame-map", lambda path, kept=kept: flame.save(kept, path))
         for work in (
             lambda: artalk.retarget(flame_motion(), "arkit", per_frame=True),
-            lambda: artalk.retarget(Motion(np.zeros((1, 55), np.float32), ARKIT, 25), "flame", per_frame=True),
+            lambda: artalk.retarget(
+                Motion(np.zeros((1, 55), np.float32), ARKIT, Fraction(25)), "flame", per_frame=True
+            ),
             mapping.shapes_on_flame,
         ):
             with pytest.raises(MissingAsset, match="that is all"):

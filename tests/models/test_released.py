@@ -857,18 +857,47 @@ def test_the_exported_model_is_torch_to_a_hundred_thousandth(checkpoint, tmp_pat
         export(contents, tmp_path / "x.released.onnx", "int4")
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # transformers' own
-def test_the_mimi_variant():
+@pytest.fixture(scope="module")
+def mimi_net():
+    """The Mimi network with random weights."""
     package = pytest.importorskip("transformers")
     torch.manual_seed(0)
     net = package.MimiModel(package.MimiConfig()).eval()
     for name, tensor in net.state_dict().items():
         if name.endswith("embed_sum"):  # a fresh codebook is all zeros
             tensor.normal_()
+    return net
+
+
+def with_mimi(net):
+    """The config and the tensors of a tiny model that hears by `net`."""
     config = dataclasses.replace(tiny.CONFIG, speech="mimi", features=512)
     state = {name: t for name, t in tiny.tensors(config).items() if not name.startswith("audio_encoder.")}
-    state |= {f"audio_encoder.acoustic_model.{name}": tensor for name, tensor in net.state_dict().items()}
+    return config, state | {f"audio_encoder.acoustic_model.{name}": t for name, t in net.state_dict().items()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # transformers' own
+def test_the_mimi_variant_from_its_files_live_and_offline(mimi_net, tmp_path):
+    checkpoint = tiny.write(tmp_path, with_mimi(mimi_net)[1])
+    file.convert(checkpoint, tmp_path / "mimi.safetensors")
+    made = []
+    for path in (checkpoint, tmp_path / "mimi.safetensors"):
+        model = Released.load(path)
+        whole = model.generate(spoken(), STYLE)
+        stream = model.stream(STYLE)
+        cuts = np.split(spoken().samples, [700, 9000, 9001, 20_000])
+        pieces = [stream.nothing, *(piece for cut in cuts for piece in stream.feed(cut)), *stream.finish()]
+        assert np.array_equal(Motion.join(pieces).values, whole.values)
+        made.append(whole.values)
+    assert np.array_equal(*made)
+    assert np.ptp(made[0], axis=0).max() > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # transformers' own
+def test_the_mimi_variant(mimi_net):
+    net, (config, state) = mimi_net, with_mimi(mimi_net)
     found = sizes.read(state, tiny.OFFICIAL)
     assert found == dataclasses.replace(config, wav2vec2=sizes.Wav2vec2Config())
     layout.check(state, found)

@@ -247,11 +247,12 @@ def _read_npz(path: Path) -> FlameMap:
         return from_table(table.T if turned else table, names, path.name, found.get("metric"))
     if str(found["format"]) != FORMAT or str(found.get("version")) != str(VERSION) or names != list(ARKIT_SHAPES):
         raise BadFile(f"{path.name} is no FLAME map of this artalk")
+    found = {"head": np.array("")} | found  # maps before it was noted
     try:
         errors = dict(zip(found["error_names"].tolist(), found["error_values"].tolist(), strict=True))
         parts = {name: found[name].astype(np.float64) for name in ("table", "hessian", "cross", "shape_mm")}
-        facts = {name: str(found[name]) for name in ("source", "model")}
-        return FlameMap(**parts, errors=errors, **facts, head=str(found.get("head", "")))
+        source, model, face = (str(found[name]) for name in ("source", "model", "head"))
+        return FlameMap(**parts, errors=errors, source=source, model=model, head=face)
     except (KeyError, ValueError) as error:
         raise BadFile(f"{path.name} is no whole FLAME map: {error}") from error
 
