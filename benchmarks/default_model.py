@@ -162,7 +162,7 @@ def lips(bench: Bench) -> Figures:
     if bench.codec:
         alone = _through_codes(bench, bench.codec)
         yield Figure("codec alone: lip-vertex error, mm", metrics.interval(alone))
-        yield Figure("the same ÷ ours", metrics.ratio(alone, ours.each("lve")), most(0.25))
+        yield Figure("codec alone: lip-vertex error ÷ ours", metrics.ratio(alone, ours.each("lve")), most(0.25))
 
 
 def _through_codes(bench: Bench, path: Path) -> list[float]:
@@ -358,7 +358,7 @@ def life(bench: Bench) -> Figures:
     yield Figure("head, farthest in a minute, degrees", spread["head_most"], most(25))
     yield Figure("head on the beat of the voice", spread["beats"])
     on_beat = Goal("its interval above 0", lambda _: spread["beats_lead"][1] > 0)
-    yield Figure("the same, more than with the sound turned round", spread["beats_lead"], on_beat)
+    yield Figure("head on the beat, more than with the sound turned round", spread["beats_lead"], on_beat)
     between = judge.diversity(bench.model, bench.corpus, bench.held(READ), bench.face)
     yield Figure("lips between seeds, least r of three", between["lips_between"], least(0.9))
     yield Figure("heads between seeds, degrees", between["head_between"], least(0.5))

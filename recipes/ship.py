@@ -5,8 +5,8 @@
 
 Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (to tune from, the same numbers; not with --run-only)
 and NAME.md (the card in words) into src/artalk/weights, and prints how far the .onnx is from torch. F is what
-`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--rest-temperature` and `--rest-top-p` set what the model
-does when nothing is asked for.
+`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--rest-temperature`, `--rest-top-p` and `--style-guidance`
+set what the model does when nothing is asked for.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import torch
 import artalk
 from artalk import checkpoint
 from artalk.data.clips import Corpus
+from artalk.generators.living import UNSEEN
 from artalk.models.artalk import Artalk, TrunkConfig
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ MOST_MEGABYTES = 30
 
 LIMITS = [
     "Lips were measured on two people (English and Mandarin); other voices follow a teacher made from the first.",
-    "The head is learnt from motion that rules made: alive and bounded, not a person's. Lids and gaze are the rules'.",
+    "The head is learnt from motion that rules made: alive, not a person's. Lids, gaze and nods are the rules'.",
     "Cheeks, nose, squint, tongue and the jaw's forward shift were not measured and stay at rest.",
     "No emotion is heard; a style clip is the way to ask for one.",
 ]
@@ -47,6 +48,25 @@ def sources(corpus: Corpus) -> list[dict[str, Any]]:
         {"source": s, "kind": k, "minutes": round(m, 1), "licence": terms[s][0], "credit": terms[s][1]}
         for (s, k), m in sorted(minutes.items())
     ]
+
+
+def figures(found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What was measured and has a goal, as a table."""
+    if not found:
+        return ["Not measured."]
+    rows = [row for section in found.values() for row in section if row["goal"] and row["mean"] is not None]
+    return [
+        "Of held-out clips, by `benchmarks/default_model.py`, with 95 % intervals:",
+        "",
+        "| figure | value | goal | met |",
+        "|---|---|---|---|",
+        *(f"| {row['what']} | {_spread(row)} | {row['goal']} | {'yes' if row['met'] else '**no**'} |" for row in rows),
+    ]
+
+
+def _spread(row: dict[str, Any]) -> str:
+    ends = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
+    return f"{row['mean']:.3f}{ends}"
 
 
 def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float]) -> str:
@@ -74,18 +94,21 @@ def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float
         "",
         "## Figures",
         "",
-        *(f"- {line}" for line in card["figures"]),
+        *figures(card["figures"]),
         "",
         "## Limits",
         "",
         *(f"- {line}" for line in card["limits"]),
+        *([] if f"{name}.safetensors" in sizes else ["- It cannot be tuned: only what runs is here."]),
         "",
     ]
     return "\n".join(lines)
 
 
-def turned(model: Artalk, lips_blend: float | None, temperature: float | None, top_p: float | None) -> Artalk:
-    """The same weights with other defaults of generation."""
+def turned(
+    model: Artalk, lips_blend: float | None, temperature: float | None, top_p: float | None, guidance: float | None
+) -> Artalk:
+    """The same weights with other defaults of generation; life that their corpus did not show is the rules'."""
     trunks: dict[str, TrunkConfig] = dict(model.config.trunks)
     if lips_blend is not None:
         trunks["lips"] = replace(trunks["lips"], blend=lips_blend)
@@ -93,7 +116,8 @@ def turned(model: Artalk, lips_blend: float | None, temperature: float | None, t
         trunks["rest"] = replace(trunks["rest"], temperature=temperature)
     if top_p is not None:
         trunks["rest"] = replace(trunks["rest"], top_p=top_p)
-    made = Artalk(replace(model.config, trunks=trunks))
+    guidance = model.config.style_guidance if guidance is None else guidance
+    made = Artalk(replace(model.config, trunks=trunks, style_guidance=guidance, rules=UNSEEN))
     made.load_state_dict(model.state_dict())
     return made.eval()
 
@@ -111,13 +135,14 @@ def main() -> None:
     parser.add_argument("--lips-blend", type=float)
     parser.add_argument("--rest-temperature", type=float)
     parser.add_argument("--rest-top-p", type=float)
+    parser.add_argument("--style-guidance", type=float)
     wishes = parser.parse_args()
     loaded = checkpoint.load(wishes.checkpoint)
     assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
-    model = turned(loaded.model, wishes.lips_blend, wishes.rest_temperature, wishes.rest_top_p)
+    model = turned(loaded.model, wishes.lips_blend, wishes.rest_temperature, wishes.rest_top_p, wishes.style_guidance)
     card = {
         "sources": sources(Corpus(Path(wishes.corpus))),
-        "figures": json.loads(wishes.figures.read_text()) if wishes.figures else [],
+        "figures": json.loads(wishes.figures.read_text()) if wishes.figures else {},
         "limits": LIMITS,
         "recipe": loaded.card.get("recipe"),
         "step": loaded.card.get("step"),

@@ -181,7 +181,11 @@ def test_several_speakers_at_once_are_torch_s_too(made, exported):
 
 
 def test_for_the_same_noise_the_exported_model_draws_the_same_motion(made, exported):
-    model, runner = made.model, Exported.load(exported)
+    drawn_alike(made.model, exported)
+
+
+def drawn_alike(model, path):
+    runner = Exported.load(path)
     sound = noise_sound(model.step_samples + WINDOW * 640)
     state = runner.begin(FREE, 7)
     motion, _ = runner.step(state, sound.numpy())
@@ -212,11 +216,17 @@ def test_smaller_weights_do_nearly_the_same(made, graphs, exported, tmp_path, we
     assert weights == "float16" or far.largest < 1e-4
 
 
-def test_a_live_model_of_one_binary_stream_exports_too(tmp_path):
-    model = bare(0, seed=4)
-    checkpoint.export(Checkpoint(model), tmp_path / "bare.onnx")
+def test_bits_that_see_those_before_them_export_too(tmp_path):
+    model = bare(0, seed=4, chain=6)
+    path = tmp_path / "bare.onnx"
+    checkpoint.export(Checkpoint(model), path)
     sound = noise_sound(3 * WINDOW * 640)
-    assert checkpoint.deviation(Checkpoint(model), tmp_path / "bare.onnx", sound).largest < 1e-4
+    assert checkpoint.deviation(Checkpoint(model), path, sound).largest < 1e-4
+    drawn_alike(model, path)
+    assert b"/artalk/" not in path.read_bytes(), "no lines of Python, and no machine's paths"
+    free = bare(0, seed=4)
+    free.load_state_dict({name: part for name, part in model.state_dict().items() if ".chain." not in name})
+    assert not torch.allclose(*(m.generate(sound[None], m.steer()) for m in (model, free))), "the chain does something"
 
 
 def test_wrong_exports_are_refused(made, tmp_path):

@@ -84,8 +84,9 @@ def generator(model: Location = MODELS[0], raw: bool = False, run: Mapping[str, 
         return shipped(name)
     if Path(name).suffix.lower() == ".onnx":
         from artalk.generators.exported import Exported
+        from artalk.generators.living import alive
 
-        return Exported.load(name)
+        return alive(Exported.load(name))
     raise BadInput(
         f"a model is one of {', '.join(MODELS)}, an .onnx file of `artalk export`, or of the official release: a "
         f"{', a '.join(RELEASED)} or {RELEASED_ASSET}; got {name!r}"

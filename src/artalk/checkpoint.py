@@ -286,6 +286,7 @@ def _facts(checkpoint: Checkpoint, model: Artalk) -> dict[str, Any]:
         "state": state,
         "noise": model.noise_shapes(),
         "streams": {n: {"temperature": t.temperature, "top_p": t.top_p} for n, t in model.config.trunks.items()},
+        "rules": model.config.rules,
         "style_guidance": model.config.style_guidance,
         "null_style": model.style.null.detach().numpy().tolist(),
         "least_clip": model.config.style.least,

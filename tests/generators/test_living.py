@@ -1,3 +1,4 @@
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition
-from artalk.generators.living import Living
+from artalk.generators.living import Living, alive
 from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
 from artalk.stream.state import pack, unpack_like
@@ -51,6 +52,18 @@ def test_the_head_takes_the_model_s_posture_slowly_and_nods_with_the_voice(model
     assert max(behind) > 0.6
     assert nods[:, 0].max() > np.radians(0.5)
     assert not nods[:, 1:].any()
+
+
+def test_a_model_is_alive_as_far_as_its_file_says(model):
+    trained = model.model
+    assert set(trained.facts["rules"]) == {"eyes", "head"}
+    own = copy(trained)
+    own.facts = {name: fact for name, fact in trained.facts.items() if name != "rules"}
+    assert alive(own) is own
+    own.facts["rules"] = ["eyes"]
+    sound = Audio(np.zeros(16000, np.float32), 16000)
+    head = ARKIT.slice("head")
+    assert np.array_equal(alive(own).generate(sound).values[:, head], trained.generate(sound).values[:, head])
 
 
 @pytest.mark.parametrize("block", [333, 16000, 100_000])
@@ -116,7 +129,7 @@ def test_styles_by_name_by_mix_and_by_strength(hello):
 
     own = smile(style="grid_s1")
     assert smile(style="smiling") > own + 0.1
-    assert own < smile(style="smiling:0.5,grid_s1:0.5") < smile(style="smiling")
+    assert own + 0.05 < smile(style="smiling:0.5,grid_s1:0.5") < smile(style="smiling") + 0.01
     assert smile(style="smiling", style_strength=0.0) < own + 0.1
     openings = [gap(artalk.animate(hello, style=style)).std() for style in ("mumbling", "grid_s1", "broad")]
     assert openings == sorted(openings)
@@ -133,6 +146,7 @@ def test_the_weights_fit_in_the_package():
     files = sorted(path.name for path in WEIGHTS.iterdir())
     assert files == ["artalk-live.md", "artalk-live.onnx", "artalk.md", "artalk.onnx", "artalk.safetensors"]
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 30e6
+    assert not any(b"/src/artalk/" in path.read_bytes() for path in WEIGHTS.iterdir()), "no machine's paths"
 
 
 def test_rules_that_do_not_fit_are_refused(model):

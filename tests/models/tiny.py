@@ -87,10 +87,10 @@ def cold(**more):
     return Spoiling(**{"bits": 0.0, "sound": 0.0, "style": 0.0, "past": 0.0, **more})
 
 
-def bare(past=1, quantizer="binary", seed=0):
+def bare(past=1, quantizer="binary", seed=0, chain=0):
     """The smallest model there is, for exports: the exporter's work grows with scales × layers × streams."""
     trunk = TrunkConfig(width=8, heads=2, depth=1, condition=6, past=past, memory=2, expected=1)
-    trunks = {"lips": trunk, "rest": dataclasses.replace(trunk, expected=0, temperature=1.0)}
+    trunks = {"lips": trunk, "rest": dataclasses.replace(trunk, expected=0, temperature=1.0, chain=chain)}
     codec = dataclasses.replace(codec_config(past, quantizer=quantizer), scales=(1, 10))
     speech = dataclasses.replace(SPEECH, width=8)
     torch.manual_seed(seed)

@@ -59,8 +59,9 @@ def performer(name: str, corpus: Corpus) -> Performer:
         raise MissingFile(f"no model at {name!r}")
     if path.suffix == ".onnx":
         from artalk.generators.exported import Exported
+        from artalk.generators.living import alive
 
-        return Generated(path.stem, Exported.load(path))
+        return Generated(path.stem, alive(Exported.load(path)))
     return _trained(path)
 
 

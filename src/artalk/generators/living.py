@@ -8,11 +8,13 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from artalk.errors import BadInput
+from artalk.generators.exported import Exported
 from artalk.generators.generator import Condition, FloatArray, Generator
 from artalk.generators.idle import Spring
+from artalk.generators.visemes import Visemes, VisemeSettings
 
-UNSEEN = ("eyes",)
-"""Lids and gaze, which no face of the default model's corpus has shown."""
+UNSEEN = ("eyes", "head")
+"""What no face of the default model's corpus has shown: lids and gaze, and a head that answers the voice."""
 
 PULL = 3.5
 """How readily the head takes the model's posture, in radians a second: as that of the rules takes theirs."""
@@ -44,7 +46,7 @@ class Both(NamedTuple):
 
 @final
 class Living(Generator):
-    """`model`, but for the groups `parts`, which `rules` move under the same seed; and its head nods with the voice.
+    """`model`, but for the groups `parts`, which `rules` move under the same seed; of the head they add the nods alone.
 
     Bits that are drawn one by one make rare events rarer still: of the blinks that rules had taught it, the default
     model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
@@ -63,8 +65,8 @@ class Living(Generator):
         self.name, self.channels, self.fps = model.name, model.channels, model.fps
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
         self.styles = model.styles
-        self._parts = [model.channels.slice(part) for part in parts]
-        self._head = model.channels.slice("head")
+        self._replaced = [model.channels.slice(part) for part in parts if part != "head"]
+        self._head = model.channels.slice("head") if "head" in parts else slice(0, 0)
 
     def begin(self, condition: Condition, seed: int) -> Both:
         """Both from the beginning; the rules follow no style."""
@@ -96,8 +98,14 @@ class Living(Generator):
     ) -> tuple[FloatArray, Both]:
         (speech, model), (life, rules) = spoken, lived
         frames = speech.copy()
-        for part in self._parts:
+        for part in self._replaced:
             frames[:, part] = life[:, part]
         posture, neck = neck.follow(speech[:, self._head], 1 / float(self.fps))
         frames[:, self._head] = posture + life[:, self._head]
         return frames, Both(model, rules, neck)
+
+
+def alive(model: Exported) -> Generator:
+    """A trained model with the rules' life where its file says that it has none of its own (`ArtalkConfig.rules`)."""
+    parts = model.facts.get("rules", ())
+    return Living(model, Visemes(VisemeSettings(sway=0.0)), parts) if parts else model

@@ -15,7 +15,6 @@ SHIPPED = ("artalk", "artalk-live")
 def shipped(name: str) -> Generator:
     """One of `SHIPPED`, as it is meant to be used; loaded once in a process."""
     from artalk.generators.exported import Exported
-    from artalk.generators.living import Living
-    from artalk.generators.visemes import Visemes, VisemeSettings
+    from artalk.generators.living import alive
 
-    return Living(Exported.load(WEIGHTS / f"{name}.onnx"), Visemes(VisemeSettings(sway=0.0)))
+    return alive(Exported.load(WEIGHTS / f"{name}.onnx"))

@@ -98,7 +98,8 @@ class ArtalkConfig:
     """The whole model. A stream of which a piece shows less than `least_observed` of the channels gets no code loss.
 
     `style_guidance` is the guidance towards a style (Ho & Salimans 2022) that a user's strength of 1 stands for; above
-    1 costs a branch more wherever there is a style.
+    1 costs a branch more wherever there is a style. `rules` are the parts that rules move where the model runs, because
+    no face of its corpus has shown them: "eyes" as a whole, of "head" the nods (`generators.living`).
     """
 
     codec: CodecConfig = CodecConfig()
@@ -109,6 +110,7 @@ class ArtalkConfig:
     spoiling: Spoiling = Spoiling()
     least_observed: float = 0.3
     style_guidance: float = 2.0
+    rules: tuple[str, ...] = ()
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -117,6 +119,8 @@ class ArtalkConfig:
                 f"streams {list(self.codec.streams)} have a trunk each, in this order, got {list(self.trunks)}"
             )
         choice.check(self.speech, self.codec.window)
+        if not {*self.rules} <= {"eyes", "head"}:
+            raise BadInput(f"rules move eyes and head, got {list(self.rules)}")
 
     @property
     def known(self) -> int:

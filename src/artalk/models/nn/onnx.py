@@ -41,14 +41,23 @@ def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: li
         for value, name in zip(values, names, strict=True):
             value.name = name
     proto = onnx_ir.to_proto(made)
-    # The exporter notes for each node the lines of Python that it came from: megabytes. The shapes in value_info stay:
-    # without them onnxruntime takes seconds to load the model.
-    for node in proto.graph.node:
+    _forget_origins(proto.graph)
+    return proto
+
+
+def _forget_origins(graph: Any) -> None:
+    """Drop the lines of Python that the exporter notes for each node, within loops too: megabytes, and a machine's paths.
+
+    The shapes in value_info stay: without them onnxruntime takes seconds to load the model.
+    """
+    for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
-    for value in proto.graph.value_info:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _forget_origins(attribute.g)
+    for value in (*graph.value_info, *graph.input, *graph.output):
         del value.metadata_props[:]
-    return proto
 
 
 @contextmanager
