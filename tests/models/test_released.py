@@ -333,7 +333,7 @@ def one_gpu(monkeypatch):
 def test_fast_is_the_measured_way_of_a_device(monkeypatch, one_gpu):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True, "avx512_bf16": False})
     on_cpu = Options.wished({"fast": True}, raw=True)
-    assert on_cpu == Options(raw=True, encoder="bfloat16", generator="bfloat16", ahead=True)
+    assert on_cpu == Options(raw=True, encoder="bfloat16", generator="bfloat16")
     on_gpu = Options.wished({"fast": True, "device": "cuda:0"})
     assert on_gpu == Options(device="cuda:0", encoder="bfloat16", generator="bfloat16", graphs=True)
     # What is said one by one counts more.

@@ -81,7 +81,7 @@ def _fast(device: str) -> dict[str, Any]:
     if device != "cpu":
         return {"encoder": "bfloat16", "generator": "bfloat16", "graphs": True}
     if multiplies_bfloat16():
-        return {"encoder": "bfloat16", "generator": "bfloat16", "ahead": True}
+        return {"encoder": "bfloat16", "generator": "bfloat16"}
     warnings.warn(
         "this processor does not multiply in bfloat16: fast means no more than the next windows' sound encoded ahead "
         "here; encoder=int8 is faster and deviates more (docs/released.md)",
