@@ -244,7 +244,10 @@ def _at_25(motion: Motion, sound: Audio) -> Motion:
 
 def _entry(name: str, source: str, speaker: str, language: str, text: str, kind: Kind, key: str | None = None) -> Entry:
     split = split_of(key or text or name, VALIDATION[source])
-    return Entry(name, source, speaker, language, text, 0, 0.0, kind, split, "", **TERMS[source])
+    licence, credit, consent = (TERMS[source][term] for term in ("licence", "credit", "consent"))
+    return Entry(
+        name, source, speaker, language, text, 0, 0.0, kind, split, "", licence=licence, credit=credit, consent=consent
+    )
 
 
 def _style_of(name: str, styles: Sequence[Style]) -> Style:

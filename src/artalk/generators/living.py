@@ -91,7 +91,7 @@ class Living(Generator):
         ]
         lived = self.rules.step_many(heard)
         necks = [state.neck for state, _ in jobs]
-        return [self._together(*both, neck) for *both, neck in zip(spoken, lived, necks, strict=True)]
+        return [self._together(*parts) for parts in zip(spoken, lived, necks, strict=True)]
 
     def _together(
         self, spoken: tuple[FloatArray, Any], lived: tuple[FloatArray, Any], neck: Neck

@@ -116,7 +116,7 @@ def fit(ours: Float, theirs: Float) -> Float:
     mirror = [NAMES.index(mirrored(name)) for name in NAMES]
     ours, theirs = (np.concatenate([part, part[:, mirror]]) for part in (ours, theirs))
     held = RIDGE * len(ours) * np.eye(len(NAMES))
-    return np.linalg.solve(ours.T @ ours + held, ours.T @ theirs + held)
+    return np.asarray(np.linalg.solve(ours.T @ ours + held, ours.T @ theirs + held), np.float64)
 
 
 def mirrored(name: str) -> str:

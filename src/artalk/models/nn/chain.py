@@ -41,7 +41,7 @@ class BitChain(nn.Module):
         mixed = (logits * mix[..., None, None]).sum(dim=1)
         share = mix[..., None, None]
 
-        def decide(hidden: Tensor, bit: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        def decide(hidden: Tensor, bit: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
             says, seen, base, least = bit
             more = (F.silu(hidden) @ says[:, None] * share).sum(dim=1)
             sign = torch.where(base + more > least, 1.0, -1.0)
