@@ -46,7 +46,7 @@ def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: li
 
 
 def _forget_origins(graph: Any) -> None:
-    """Drop the lines of Python that the exporter notes for each node, within loops too: megabytes, and a machine's paths.
+    """Drop the lines of Python that the exporter notes for each node, in loops too: megabytes and a machine's paths.
 
     The shapes in value_info stay: without them onnxruntime takes seconds to load the model.
     """
