@@ -102,6 +102,14 @@ def test_another_seed_gives_another_head_and_other_blinks_and_the_same_lips(mode
         assert not np.array_equal(one.channel(name), two.channel(name))
 
 
+@pytest.mark.parametrize("loud", [1e4, 1e19, 3e38])
+def test_sound_that_no_microphone_makes_is_motion_still(model, loud):
+    noise = np.random.default_rng(0).uniform(-loud, loud, 16000).astype(np.float32)
+    made = model.generate(Audio(noise, 16000)).values
+    assert np.isfinite(made).all()
+    assert np.abs(made).max() <= 1
+
+
 def test_silence_rests_and_speech_opens(model, hello):
     still = model.generate(Audio(np.zeros(3 * 16000, np.float32), 16000))
     spoken = model.generate(hello)

@@ -32,6 +32,9 @@ Named = str | Mapping[str, float]
 STRONGEST = 10.0
 """The most that guidance exaggerates."""
 
+LOUDEST = 1e6
+"""Samples are cut off there (1 is full scale): the power of what broken clients send would be no number any more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -281,6 +284,7 @@ class Stream:
         if not np.isfinite(block).all():
             raise BadInput("sound is finite, got NaN or infinite samples")
         self._heard += len(block)
+        block = block.clip(-LOUDEST, LOUDEST)
         self._buffer = np.concatenate([self._buffer, self._resampler.feed(block)])
 
     def hush(self) -> None:
