@@ -4,10 +4,12 @@
         [--only whole,"one scale"] [--clips 60] [--threads 1]
 
 Trains what is not yet in FOLDER (it goes on where it was stopped), judges all on held-out sentences with measured lips
-and prints a Markdown table with 95 % intervals. `--steps` is that of the codec and of the generator.
+and prints a Markdown table with 95 % intervals. `--steps` is that of each stage. With torchrun, processes share the
+rows of a step.
 """
 
 import argparse
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,14 +112,15 @@ def main() -> None:
     corpus, face = Corpus(Path(wishes.corpus)), of_rig(head(), 400)
     whole = _briefly(config.load(Recipe, wishes.recipe), wishes.steps)
     entries = judge.chosen(corpus, wishes.clips)
-    print(
-        "| | "
-        + " | ".join(f"{COLUMNS[name].words} ({COLUMNS[name].unit})" for name in FIGURES)
-        + " | brows, 20 s (mm) |"
-    )
-    print("|---" * (len(FIGURES) + 2) + "|")
+    first = os.environ.get("RANK", "0") == "0"
+    if first:
+        titles = [f"{COLUMNS[name].words} ({COLUMNS[name].unit})" for name in FIGURES]
+        print("| | " + " | ".join([*titles, "brows, 20 s (mm)"]) + " |")
+        print("|---" * (len(FIGURES) + 2) + "|")
     for name in wishes.only.split(","):
         best = _trained(name, CHANGES[name](whole), corpus, wishes.runs)
+        if not first:
+            continue
         judged = judge.measure(performer(str(best), corpus), corpus, entries, face, styled=name != "no style")
         spreads = [judged.interval(figure) for figure in FIGURES]
         if "fdd_takes" in judged.overall:

@@ -1,19 +1,22 @@
 """What the style of a video changes: is what the default model does with it nearer to the speaker's own motion?
 
     python benchmarks/style_of_video.py --videos FOLDER --corpus CORPUS [--landmarker face_landmarker.task]
-        [--sounds FILE ...] [--seconds 8] [--far smiling] [-o side.mp4] [--sheet side.png]
+        [--sounds FILE ...] [--seconds 8] [--far smiling] [--other SOURCE] [--model M.onnx] [-o side.mp4]
+        [--sheet side.png]
 
 FOLDER holds videos of one speaker, whose tracked sentences are the source --speaker (grid_s1) of CORPUS. The model
 performs sounds that neither were trained on nor are the speaker's: with no style, with every style that it knows by
 name, with each video's, and with all videos together. Distances are those of `artalk.evaluate.style`: between the
 distributions of 13 curves of the face and of their speeds, to those of the speaker's training sentences, in deviations.
 Intervals are bootstrap over sounds; held-out sentences of the speaker, as long as a sound, show what is to be reached.
+With --other, a source of CORPUS with one other speaker (facegood_zh), a second table says how far the same styles, and
+one of 12 s of that speaker's held-out motion, are from either of the two, by what both of them show.
 The .mp4 shows --far, no style and the videos' style side by side on the first sound.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,6 +43,9 @@ from artalk.render.sheet import contact_sheet
 from artalk.rigs.head import head
 
 HELLO = Path(__file__).parents[1] / "examples" / "hello.flac"
+
+TAKE = 12
+"""Seconds of another speaker that are a style."""
 
 SENTENCES = 3
 """Held-out sentences of the speaker that are together as long as a sound."""
@@ -74,6 +80,37 @@ class Bench:
 def joined(clips: Sequence[Motion]) -> Motion:
     """Motion one after the other."""
     return Motion(np.concatenate([clip.values for clip in clips]), ARKIT, FPS)
+
+
+def between(bench: Bench, corpus: Corpus, other: str, made: dict[str, list[Motion]]) -> None:
+    """Print how far what was made is from the speaker and from another one, and what that one's own take does."""
+    entries = {who: corpus.select("train", source=who, style="") for who in (bench.way[0], other)}
+    seen = np.logical_and(*(corpus.read(own[0]).observed for own in entries.values()))
+    both = replace(bench, seen=seen)
+    shown = {who: [both.curves(corpus.read(entry).motion.values) for entry in own] for who, own in entries.items()}
+    looks = {who: style.look(clips) for who, clips in shown.items()}
+    held = [corpus.read(entry) for entry in corpus.select("validation", source=other, style="")]
+    take = style.sample(corpus, held)
+    take = Motion(take.values[: TAKE * int(FPS)], ARKIT, FPS)
+    chosen = {name: made[name] for name in ("none", "all videos, strength 1", "all videos, strength 2")}
+    chosen |= {f"12 s of {other}": bench.perform(Condition(take))}
+    chosen |= {f"12 s of {other}, strength 2": bench.perform(Condition(take, 2.0))}
+    far = {
+        (name, who): np.array(
+            [style.distance(style.look([both.curves(m.values)]), own, bench.ways.scale) for m in motions]
+        )
+        for name, motions in chosen.items()
+        for who, own in looks.items()
+    }
+    print("\n| style | " + " | ".join(f"from {who} | less than without a style" for who in looks) + " |")
+    print("|---" * 5 + "|")
+    for name in chosen:
+        cells = [
+            said(metrics.interval(values))
+            for who in looks
+            for values in (far[name, who], far["none", who] - far[name, who])
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 def conditions(generator: Generator, videos: dict[str, Prepared]) -> Iterator[tuple[str, Condition]]:
@@ -156,11 +193,13 @@ def main() -> None:
     parser.add_argument("--landmarker", type=Path, help="MediaPipe's model (default: the asset)")
     parser.add_argument("--sounds", type=Path, nargs="+", default=[HELLO])
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--other", help="a source of the corpus with another speaker")
+    parser.add_argument("--model", default="artalk")
     parser.add_argument("--far", default="smiling", help="a style of the model to compare with")
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
-    corpus, face, generator = Corpus(options.corpus), of_rig(head()), api.generator("artalk")
+    corpus, face, generator = Corpus(options.corpus), of_rig(head()), api.generator(options.model)
     found = style.ways(corpus, options.speaker, face)
     paths = sorted(path for path in options.videos.iterdir() if path.suffix in film.SUFFIXES)
     if found is None or not paths or options.far not in generator.styles:
@@ -170,6 +209,8 @@ def main() -> None:
     bench = Bench(generator, face, found, seen, way, sounds(options.sounds, options.seconds))
     videos = {path.stem: api.prepare(path, model=options.landmarker) for path in paths}
     made = table(bench, corpus, videos, options.far)
+    if options.other:
+        between(bench, corpus, options.other, made)
     columns = {options.far: options.far, "no style": "none", "of the videos": "all videos, strength 1"}
     if options.output or options.sheet:
         show(made, bench.sounds[0], columns, options.output, options.sheet)
