@@ -105,6 +105,17 @@ def test_statistics_count_observed_channels_alone(tmp_path):
     assert seconds == 3.0
 
 
+def test_statistics_know_nothing_of_what_is_held_out(tmp_path):
+    writer = Writer(tmp_path)
+    writer.add(a_clip("a", seed=1))
+    before = writer.finish().statistics
+    writer.add(a_clip("b", seed=2, split="validation"))
+    writer.add(a_clip("c", seed=3, split="validation", kind="taught"))
+    assert writer.finish().statistics == before
+    writer.remove("a")
+    assert set(writer.finish().statistics) == {"real", "taught"}
+
+
 def test_selection_and_words(tmp_path):
     writer = Writer(tmp_path)
     writer.add(a_clip("a"))

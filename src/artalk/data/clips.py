@@ -135,11 +135,14 @@ class Corpus:
 
     @property
     def statistics(self) -> dict[str, dict[str, list[float]]]:
-        """By kind of motion and by channel: mean, sd, least, largest and seconds, of observed frames alone."""
+        """By kind of motion and by channel: mean, sd, least, largest and seconds, of observed frames of training clips.
+
+        What is held out says nothing of them; a corpus of nothing but held-out clips has theirs.
+        """
         return cast("dict[str, dict[str, list[float]]]", self._index["statistics"])
 
     def mean(self) -> NDArray[np.float32]:
-        """(55,) the mean of each channel over all that was observed, 0 where nothing was."""
+        """(55,) the mean of each channel over all that was observed in training clips, 0 where nothing was."""
         mean = np.zeros(len(ARKIT), np.float32)
         for column, name in enumerate(ARKIT.names):
             rows = np.array([kind[name] for kind in self.statistics.values() if name in kind]).reshape(-1, 5)
@@ -227,15 +230,16 @@ class Writer:
             self.add(replace(clip, entry=replace(clip.entry, **terms)))
 
     def finish(self) -> Corpus:
-        """Write the index of all clips, in the order of their ids, with statistics."""
+        """Write the index of all clips, in the order of their ids, with statistics of those to train on."""
         entries = self.entries
+        learnt = [entry for entry in entries if entry.split == "train"] or entries
         index = {
             "format": FORMAT,
             "version": VERSION,
             "sample_rate": SAMPLE_RATE,
             "fps": [FPS.numerator, FPS.denominator],
             "channels": list(ARKIT.names),
-            "statistics": _statistics(read_clip(self.folder, entry.id) for entry in entries),
+            "statistics": _statistics(read_clip(self.folder, entry.id) for entry in learnt),
             "clips": [asdict(entry) for entry in entries],
         }
         with atomic(self.folder / "index.json") as temporary:
