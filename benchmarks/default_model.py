@@ -2,11 +2,12 @@
 
     python benchmarks/default_model.py --corpus CORPUS [--model M.onnx] [--regression R.safetensors]
         [--codec C.safetensors] [--recordings FOLDER] [--unseen U.onnx] [--clips 400] [--only lips,style] [--json F]
+    python benchmarks/default_model.py --corpus CORPUS [--regression R.safetensors] --only baselines
 
 Held-out clips of CORPUS. C is the codec, or the whole model. RECORDINGS may hold emodb/ (audio/, phones/*.lablaut) and
 speech_clips/ (any sounds). U is a model of the same recipe, trained on a corpus without facegood_zh
 (docs/evaluation.md): all of that speaker is new to it. Intervals are bootstrap over clips (takes, references); those of
-speed are the least and largest of several runs.
+speed are the least and largest of several runs. `baselines` has to be asked for: it measures again what `lips` does.
 """
 
 import argparse
@@ -52,6 +53,8 @@ READ, LENT_VOICE = "grid_s1", "facegood_zh"
 """The sources whose lips were measured."""
 
 EMODB_CLIPS = 60
+
+UNKNOWN: Spread = (math.nan, math.nan, math.nan)
 
 LAUNCH = """
 import os, sys, time
@@ -214,6 +217,44 @@ HEARD: dict[str, Callable[[Samples, np.random.Generator], Samples]] = {
     "a room": _changed(room=1.0),
     "another voice": _changed(voice=1.0),
 }
+
+
+BASELINES = ("rest", "mean", "nearest", "rules")
+"""Who needs no training of ours: a dead face, a fixed one, a look-up, rules."""
+
+COMPARED = {
+    "lip gap, r": "aperture",
+    "mouth width, r": "width",
+    "lip-vertex error, mm": "lve",
+    "bilabials closed": "closures",
+    "open in silence": "leakage",
+}
+
+
+def baselines(bench: Bench) -> Figures:
+    """GRID sentences not trained on: what any model has to beat."""
+    simple = [performer(name, bench.corpus) for name in BASELINES]
+    for who in (*simple, bench.regression, bench.model):
+        if who is not None:
+            judged = bench.measure(who, READ)
+            for words, name in COMPARED.items():
+                yield Figure(f"{who.name}: {words}", judged.interval(name))
+            yield Figure(f"{who.name}: brows, FDD, mm", judged.overall.get("fdd_takes", UNKNOWN))
+
+
+def _side_by_side(figures: Sequence[Figure]) -> Iterator[str]:
+    """Figures called "WHO: WHAT" as a table with a line for each who, in Markdown."""
+    rows: dict[str, dict[str, str]] = {}
+    for figure in figures:
+        who, _, what = figure.what.partition(": ")
+        mean, low, high = figure.spread
+        ends = "" if math.isnan(low) else f" ({low:.3f} to {high:.3f})"
+        rows.setdefault(who, {})[what] = "-" if math.isnan(mean) else f"{mean:.3f}{ends}"
+    columns = list(next(iter(rows.values())))
+    yield f"| | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for who, row in rows.items():
+        yield f"| {who} | {' | '.join(row[column] for column in columns)} |"
 
 
 def _livelier(ours: Judged, plain: Judged, what: str) -> Figures:
@@ -421,6 +462,7 @@ SECTIONS: dict[str, Callable[[Bench], Figures]] = {
     "style": styles,
     "life": life,
     "speed": speed,
+    "baselines": baselines,
 }
 
 
@@ -434,7 +476,8 @@ def main() -> None:
     parser.add_argument("--unseen", type=Path)
     parser.add_argument("--recordings", type=Path)
     parser.add_argument("--clips", type=int, default=400, help="held-out clips of a source at most")
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections: %(default)s")
+    usual = ",".join(name for name in SECTIONS if name != "baselines")
+    parser.add_argument("--only", default=usual, help="sections, or baselines: %(default)s")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     corpus = Corpus(options.corpus)
@@ -446,17 +489,28 @@ def main() -> None:
     others = who(options.regression), who(options.unseen)
     files = options.recordings, options.clips, options.codec
     bench = Bench(corpus, of_rig(head()), options.model, model, *others, *files)
-    found: dict[str, list[Figure]] = {}
-    for name in options.only.split(","):
-        section = SECTIONS[name]
-        print(f"\n{section.__doc__}\n\n| {name} | value | 95 % | goal | met |\n|---|---|---|---|---|", flush=True)
-        for figure in section(bench):
-            found.setdefault(name, []).append(figure)
-            print(figure.row(), flush=True)
+    found = {name: _told(name, bench) for name in options.only.split(",")}
     every = [figure for figures in found.values() for figure in figures if figure.goal]
-    print(f"\n{sum(bool(figure.met) for figure in every)} of {len(every)} goals met")
+    if every:
+        print(f"\n{sum(bool(figure.met) for figure in every)} of {len(every)} goals met")
     if options.json:
         options.json.write_text(json.dumps({name: [_plain(f) for f in rows] for name, rows in found.items()}, indent=1))
+
+
+def _told(name: str, bench: Bench) -> list[Figure]:
+    """A section's figures, printed as they come; those of baselines side by side."""
+    section = SECTIONS[name]
+    print(f"\n{section.__doc__}\n", flush=True)
+    if section is baselines:
+        found = list(baselines(bench))
+        print("\n".join(_side_by_side(found)), flush=True)
+        return found
+    print(f"| {name} | value | 95 % | goal | met |\n|---|---|---|---|---|", flush=True)
+    found = []
+    for figure in section(bench):
+        found.append(figure)
+        print(figure.row(), flush=True)
+    return found
 
 
 def _plain(figure: Figure) -> dict[str, Any]:
