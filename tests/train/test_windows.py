@@ -82,3 +82,31 @@ def test_phones_are_numbered_every_20_ms(corpus):
 def test_sources_that_a_recipe_leaves_out_are_not_drawn(corpus):
     with pytest.raises(BadInput, match="nothing for train"):
         takes(corpus, sources={"made": 0.0})
+
+
+def test_habits_are_worn_by_a_row_and_its_style_clip_alike(corpus):
+    plain, worn = (takes(corpus, habits=share, sound=PLAIN).batch(2, 6) for share in (0.0, 1.0))
+    assert torch.equal(plain.sound, worn.sound)
+    assert torch.equal(plain.style_frames, worn.style_frames)
+    assert len(set(worn.style_id.tolist())) == 6
+    assert not set(worn.style_id.tolist()) & set(plain.style_id.tolist())
+    jaw = ARKIT.index("jawOpen")
+    gains = [getattr(worn, name)[:, :, jaw] / getattr(plain, name)[:, :, jaw] for name in ("motion", "style_clip")]
+    for row in range(6):
+        moved = [gain[row][torch.isfinite(gain[row])].median() for gain in gains]
+        assert moved[0] == pytest.approx(float(moved[1]), rel=0.05)
+        assert abs(float(moved[0]) - 1) > 1e-3
+
+
+def test_habits_are_for_what_can_know_of_them(corpus):
+    """A regression hears sound alone: of habits it would learn the mean. A codec sees the motion itself."""
+    data = replace(Data(), habits=1.0)
+    for sound, style, differs in ((True, False, False), (False, False, True)):
+        worn = Takes(corpus, "train", data, SHAPE, 0, sound, style).batch(0, 4).motion
+        plain = Takes(corpus, "train", Data(), SHAPE, 0, sound, style).batch(0, 4).motion
+        assert torch.equal(worn, plain) is not differs
+
+
+def test_habits_are_a_share():
+    with pytest.raises(BadInput, match="habits is a share"):
+        Data(habits=1.5)

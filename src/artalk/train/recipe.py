@@ -78,7 +78,9 @@ class Data:
     it out); `kinds` the same for real, styled and taught motion and for sound without motion, `silent`.
     `style_seconds` is the range of lengths of style clips. `cached` takes the features of a frozen pretrained speech
     encoder from the disk: each clip is heard once, as it is, so that no change of sound may be asked for. Where a
-    second corpus is rehearsed, `rehearsal` is the share of a step's rows that it has.
+    second corpus is rehearsed, `rehearsal` is the share of a step's rows that it has. `habits` is the share of rows
+    that get a way of moving drawn by lot, in motion and style clip alike (`data.habits`): for models that are to
+    follow people whom they have not seen.
     """
 
     windows: int = 2
@@ -92,10 +94,13 @@ class Data:
     validation_clips: int = 48
     cached: bool = False
     rehearsal: float = 0.5
+    habits: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.rehearsal < 1:
             raise BadInput(f"the share of rows to rehearse lies between 0 and 1, got {self.rehearsal}")
+        if not 0 <= self.habits <= 1:
+            raise BadInput(f"habits is a share of rows, from 0 to 1, got {self.habits}")
         if self.windows < 1 or self.validation_clips < 1:
             raise BadInput("a take has at least one window, and at least one clip is judged")
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from artalk.channels import ARKIT
 from artalk.data.clips import FPS, SAMPLE_RATE, Clip, Corpus, Entry, Split
+from artalk.data.habits import Habits, drawn
 from artalk.data.phones import NUMBERS
 from artalk.errors import BadInput
 from artalk.models.batch import Batch
+from artalk.motion import Motion
 from artalk.train.recipe import Data
 from artalk.train.sound import changed, sped
 
@@ -130,6 +132,11 @@ class Takes:
         return self._data.sources.get(entry.source, 1.0) * self._data.kinds.get(kind, 1.0)
 
     @property
+    def _follows(self) -> bool:
+        """Whether what learns from the takes can know of a habit: from a style clip, or from the motion itself."""
+        return self._styled or not self._sound
+
+    @property
     def ways(self) -> int:
         """How many ways of moving there are."""
         return len(self._ways)
@@ -163,6 +170,8 @@ class Takes:
                 made["heard"] = take.heard[before : before + frames].astype(np.float32)
         if self._styled:
             made |= self._style(entry, rng)
+        if self._follows and entry.observed and data.habits and rng.random() < data.habits:
+            made |= _worn(made, drawn(rng), row)
         return made
 
     def _style(self, entry: Entry, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
@@ -265,6 +274,16 @@ def _played(piece: Piece, tempo: float, frames: int) -> Piece:
         piece.phones[places],
         piece.observed,
     )
+
+
+def _worn(made: dict[str, NDArray[np.generic]], habits: Habits, row: int) -> dict[str, NDArray[np.generic]]:
+    """Motion and style clip of a row with habits that no other row has: a way of moving of its own."""
+    worn: dict[str, NDArray[np.generic]] = {
+        name: habits.worn(Motion(made[name].astype(np.float32), ARKIT, FPS)).values
+        for name in ("motion", "style_clip")
+        if name in made
+    }
+    return worn | ({"style_id": np.array([-1 - row])} if "style_id" in made else {})
 
 
 def collate(rows: list[dict[str, NDArray[np.generic]]]) -> Batch:
