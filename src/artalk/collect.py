@@ -3,7 +3,7 @@
 A run that is killed goes on where it was; recordings whose files and settings are unchanged are left as they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artalk import api, assets, audio, batch
+from artalk import api, assets, audio, batch, captures, mapping
 from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.data import folder
 from artalk.data.clips import FPS, Corpus
 from artalk.data.collection import of_folder
-from artalk.data.folder import Record, Report, Tools
+from artalk.data.folder import Record, Report, Task, Tools
 from artalk.data.recording import Fit, Recording
 from artalk.data.tracks import OBSERVED
 from artalk.errors import BadInput, needs
@@ -67,9 +67,8 @@ def collect(
     work = partial(_work, recordings=str(source.resolve()), out=str(place.resolve()), face=face, model=model)
     how = {"version": VERSION, "face": face}
     jobs = [batch.Job(each.motion, (each.record,), {**each.settings(), **how}, each.needs) for each in tasks]
-    pending = [each for each in tasks if not folder.is_done(each)]
-    if any(each.item.is_video for each in pending):
-        _expect_tracker(model)
+    pending = [each for each in tasks if again or not folder.is_done(each)]
+    _expect_tools(pending, model)
     for each in pending:
         each.record.unlink(missing_ok=True)
     failed: dict[str, str] = {}
@@ -82,11 +81,14 @@ def collect(
     return Collected(corpus, folder.report(corpus, collection), failed)
 
 
-def _expect_tracker(model: str | None) -> None:
-    """What tracking videos needs is missed before any work, not at the first video."""
-    needs("mediapipe", "track", "tracking the faces of videos")
-    if model is None:
-        assets.get("face-landmarker")
+def _expect_tools(tasks: Sequence[Task], model: str | None) -> None:
+    """What tracking videos and solving FLAME need is missed before any work, not recording by recording."""
+    if any(each.item.is_video for each in tasks):
+        needs("mediapipe", "track", "tracking the faces of videos")
+        if model is None:
+            assets.get("face-landmarker")
+    for kind in {captures.kind(each.motion) for each in tasks if not each.item.is_video}:
+        mapping.expect(kind)
 
 
 def _work(job: batch.Job, recordings: str, out: str, face: str, model: str | None) -> Record:
@@ -108,7 +110,8 @@ def _watch(video: Path, sound: Path | None, face: str, model: str | None) -> Rec
         heard = done.sound.cut(0.0, float(done.motion.duration))
     else:
         heard = Audio(np.zeros(0, np.float32), 16000)
-    return Recording(done.motion, heard, OBSERVED, done.performance.ok, residual=done.quality.residual[0])
+    seen, residual = done.performance.ok, done.quality.residual[0]
+    return Recording(done.motion, heard, OBSERVED, seen, residual=residual, face=done.face)
 
 
 def _faceless(sound: Audio) -> Recording:

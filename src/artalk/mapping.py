@@ -55,11 +55,21 @@ def flame_map() -> FlameMap:
     kept = _kept()
     if kept is not None:
         return kept
-    if not _model():
+    expect("coefficients")
+    return solve()
+
+
+def expect(kind: str) -> None:
+    """Miss what a capture of some `captures.kind` needs to become ARKit's, before any work is done.
+
+    Raises `MissingAsset`, which says how it is had: a FLAME file for vertices, that or a map for coefficients.
+    """
+    if kind == "vertices":
+        assets.get("flame")
+    elif kind == "coefficients" and not _model() and _kept() is None:
         from artalk.rigs.flame import WHERE
 
         raise MissingAsset(TWO_WAYS.format(where=WHERE))
-    return solve()
 
 
 def solve(face: str = "head") -> FlameMap:

@@ -70,6 +70,20 @@ def test_terms_are_brought_up_to_date_in_clips_and_index(tmp_path):
     assert (tmp_path / "clips" / "a.npz").stat().st_mtime_ns == stamp
 
 
+def test_a_corpus_says_on_which_face_it_was_solved_and_an_older_one_says_nothing(tmp_path):
+    writer = Writer(tmp_path)
+    writer.add(a_clip("a", face="ict"))
+    corpus = writer.finish()
+    assert [entry.face for entry in corpus.entries] == ["ict"]
+    assert "solved on ict" in corpus.words()
+    index = json.loads((tmp_path / "index.json").read_text())
+    del index["clips"][0]["face"], index["clips"][0]["consent"]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    older = Corpus(tmp_path)
+    assert [(entry.face, entry.consent) for entry in older.entries] == [("", "")]
+    assert "solved on" not in older.words()
+
+
 def test_a_clip_that_was_taken_away_leaves_the_index(tmp_path):
     writer = Writer(tmp_path)
     writer.add(a_clip("a"))

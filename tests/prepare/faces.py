@@ -42,6 +42,22 @@ def weights_of(frames: int) -> np.ndarray:
     return weights
 
 
+def sighting(weights: np.ndarray, turn: Sequence[float] = (0, 0, 0), blink: float = 0.0, face: Face | None = None):
+    """What a tracker would see of a face with some weights (SOLVED,), turned by a rotation vector, lids so far shut."""
+    face = face or head_face()
+    points = at_rest().copy()
+    points[face.numbers] += np.einsum("s,skd->kd", weights, face.deltas[[face.shapes.index(name) for name in SOLVED]])
+    for upper, lower in (pair for side in ("Left", "Right") for pair in landmarks.LIDS[side]):
+        points[upper] += 0.95 * blink * (points[lower] - points[upper])
+    matrix = rotation.rotvec_to_matrix(np.asarray(turn, float)[None])[0]
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = matrix, [0, 0, -40]
+    scores = np.zeros(52, np.float32)
+    scores[25] = weights[SOLVED.index("jawOpen")]
+    points = PIXELS * points @ matrix.T + [300, -250, 0]
+    return Sighting(points.astype(np.float32), pose.astype(np.float32), scores)
+
+
 def take_of(
     weights: np.ndarray,
     turns: np.ndarray | None = None,
@@ -52,24 +68,15 @@ def take_of(
     face: Face | None = None,
 ) -> Take:
     """What a tracker would see: frames `lost` have no face, `spoilt` ones have landmarks that make none."""
-    face = face or head_face()
     rng = np.random.default_rng(1)
-    frames = len(weights)
-    turns = np.zeros((frames, 3)) if turns is None else turns
-    rows = [face.shapes.index(name) for name in SOLVED]
-    matrices = rotation.rotvec_to_matrix(turns)
+    turns = np.zeros((len(weights), 3)) if turns is None else turns
     take = Take()
-    for k in range(frames):
-        points = at_rest().copy()
-        points[face.numbers] += np.einsum("s,skd->kd", weights[k], face.deltas[rows])
-        points = PIXELS * points @ matrices[k].T + [300, -250, 0] + noise * rng.standard_normal((COUNT, 3))
+    for k, row in enumerate(weights):
+        seen = sighting(row, turns[k], face=face)
+        seen.points[:] += noise * rng.standard_normal((COUNT, 3))
         if k in spoilt:
-            points = points + 40 * rng.standard_normal((COUNT, 3))
-        pose = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = matrices[k], [0.1 * k, 0, -40]
-        scores = np.zeros(52, np.float32)
-        scores[25] = weights[k, SOLVED.index("jawOpen")]
-        seen = Sighting(points.astype(np.float32), pose.astype(np.float32), scores)
+            seen.points[:] += 40 * rng.standard_normal((COUNT, 3))
+        seen.pose[0, 3] = 0.1 * k
         take.add(k / 25, 0 if shots is None else shots[k], None if k in lost else seen)
     take.close()
     return take

@@ -251,6 +251,9 @@ def test_terms_come_from_a_models_card_or_from_that_of_its_base():
     assert terms.of({"sources": [{"source": "me"}], "base": {"base": ours}}) == terms.of(ours)
     assert terms.of({"sources": [{"source": "me"}]}, ["head"]) == terms.Terms("", frozenset({"head"}))
     assert terms.of({}) == terms.Terms()
+    seen = [{"source": "me", "kind": "real", "face": "ict"}, {"source": "you", "kind": "real"}]
+    assert terms.of({"sources": seen}, ["eyes"]) == terms.Terms("ict", frozenset({"eyes"}))
+    assert terms.of({"sources": [*seen, {"source": "her", "kind": "real", "face": "head"}]}) == terms.Terms()
     motion = mouth()
     assert terms.fitting(motion, "ict", terms.Terms("ict")) is motion
     assert terms.fitting(motion, "", terms.Terms("ict")) is motion

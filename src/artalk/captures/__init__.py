@@ -4,7 +4,8 @@ from artalk.captures.capture import Capture as Capture
 from artalk.captures.files import SUFFIXES as SUFFIXES
 from artalk.captures.files import find as find
 from artalk.captures.files import is_capture as is_capture
+from artalk.captures.files import kind as kind
 from artalk.captures.files import read as read
 from artalk.captures.vertices import Surface as Surface
 
-__all__ = ["SUFFIXES", "Capture", "Surface", "find", "is_capture", "read"]
+__all__ = ["SUFFIXES", "Capture", "Surface", "find", "is_capture", "kind", "read"]

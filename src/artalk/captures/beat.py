@@ -25,7 +25,7 @@ TOOL = "BEAT's ARKit JSON"
 def read(path: str | Path, fps: Fps | None = None) -> Capture:
     """The capture at `path`, by the names of its shapes; the rate comes from the times unless given."""
     name = Path(path).name
-    document = parse_json(table.text(path).encode(), name)
+    document = parse_json(table.text(path).encode(), name, "a JSON object")
     names, frames = _list(document, "names", name), _list(document, "frames", name)
     if not frames:
         raise BadFile(f"{name} holds no frames")

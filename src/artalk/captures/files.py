@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from artalk.captures import beat, flame, livelink, mediapipe, vertices
 from artalk.captures.capture import Capture, arkit
@@ -30,7 +31,7 @@ def read(path: str | Path, fps: Fps | None = None) -> Capture | Surface:
         return flame.read(path, fps)
     if suffix == ".csv":
         return _table(path, fps)
-    if suffix == ".json" and beat.is_beat(parse_json(table.text(path).encode(), path.name)):
+    if suffix == ".json" and beat.is_beat(parse_json(table.text(path).encode(), path.name, "a JSON object")):
         return beat.read(path, fps)
     if vertices.is_sequence(path):
         return vertices.read(path, fps)
@@ -55,6 +56,17 @@ def is_capture(path: str | Path) -> bool:
     if suffix == ".csv":
         return _is_face(path)
     return suffix in SUFFIXES and path.is_file()
+
+
+Kind = Literal["weights", "coefficients", "vertices"]
+
+
+def kind(path: str | Path) -> Kind:
+    """What a capture holds, by its name and its shapes alone: ARKit's weights, FLAME's coefficients or vertices."""
+    path = Path(path)
+    if vertices.is_sequence(path):
+        return "vertices"
+    return "coefficients" if flame.is_flame(path) else "weights"
 
 
 def find(folder: Path) -> Iterator[Path]:

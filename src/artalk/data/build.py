@@ -126,7 +126,7 @@ def _grid(folder: Path, face: Face, writer: Writer, count: int | None) -> Iterat
             continue
         motion = _at_25(tracker.solve(tracks.read(sentence.track)), sentence.audio)
         phones = grid.phones(sentence, english)
-        entry = _entry(names[0], "grid_s1", "grid_s1", "en", sentence.text, "real")
+        entry = replace(_entry(names[0], "grid_s1", "grid_s1", "en", sentence.text, "real"), face="ict")
         yield Clip(entry, sentence.audio, motion, seen, phones)
         habit = replace(entry, id=names[1], kind="styled", style=style.name)
         # A habit tells of what the source shows; what it does not show stays unseen.

@@ -42,6 +42,9 @@ KINDS: dict[str, str] = {
 Phone = tuple[float, float, str]
 """Start and end in seconds, and a label of `phones.PHONES`."""
 
+LATER = frozenset({"consent", "face"})
+"""Fields of `Entry` that corpora lack which are older than they are."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -49,7 +52,8 @@ class Entry:
 
     `observed` names the channel groups of which the source shows anything (the clip itself says which channels);
     `style` is the way of moving: "" for the speaker's own. `sha256` is that of the clip's file. `consent` says how the
-    speaker agreed: without it, a licence and a credit a clip is not to be shared.
+    speaker agreed: without it, a licence and a credit a clip is not to be shared. `face` is the face model that the
+    motion was solved on, "head" (built in) or "ict"; "" for captures, and where nobody knows.
     """
 
     id: str
@@ -67,6 +71,7 @@ class Entry:
     observed: tuple[str, ...] = ()
     sha256: str = ""
     consent: str = ""
+    face: str = ""
 
     @property
     def shareable(self) -> bool:
@@ -175,6 +180,8 @@ class Corpus:
         lines.append(f"languages {_tally(self.entries, 'language')}")
         lines.append(f"speakers  {_tally(self.entries, 'speaker')}")
         lines.append(f"styles    {_tally(self.entries, 'style', '(own)')}")
+        if solved := [entry for entry in self.entries if entry.face]:
+            lines.append(f"solved on {_tally(solved, 'face')}")
         for source in dict.fromkeys(entry.source for entry in self.entries):
             first = self.select(source=source)[0]
             lines.append(f"licence   {source}: {first.licence}; {first.credit}; observed: {', '.join(first.observed)}")
@@ -345,8 +352,7 @@ def read_index(path: Path, kind: str = FORMAT) -> dict[str, Any]:
 def as_entry(raw: Any, where: str) -> Entry:
     """An entry from its plain values."""
     names = {f.name for f in fields(Entry)}
-    # Corpora older than the field have no consent.
-    if not isinstance(raw, dict) or set(cast("dict[str, Any]", raw)) | {"consent"} != names:
+    if not isinstance(raw, dict) or set(cast("dict[str, Any]", raw)) | LATER != names:
         raise BadFile(f"{where}: a clip's entry has {', '.join(sorted(names))}")
     values = dict(cast("dict[str, Any]", raw))
     values["observed"] = tuple(values["observed"])

@@ -21,7 +21,7 @@ from artalk.channels import ARKIT
 from artalk.data import times
 from artalk.data.clips import Clip, Corpus, Entry, Split, Writer, store
 from artalk.data.collection import Collection, slug
-from artalk.data.layouts import VIDEOS, Item, items
+from artalk.data.layouts import VIDEOS, Item, items, language_of
 from artalk.data.recording import REASONS, Align, Recording, Rejected, Wishes, clips
 from artalk.errors import ArtalkError, BadAudio, BadFile, Unsupported
 from artalk.formats.atomic import atomic
@@ -125,7 +125,7 @@ def plan(folder: Path, out: Path, collection: Collection) -> list[Task]:
             str(out.resolve()),
             replace(item, speaker=item.speaker or collection.source),
             collection.source,
-            collection.language,
+            language_of(item.motion, collection.layout) or collection.language,
             collection.fps,
             collection.clips,
             collection.masked,
@@ -146,19 +146,24 @@ def do(work: Task, tools: Tools = Tools()) -> Record:
     try:
         recording = _masked(work, _recording(work, tools))
         known = _known(recording)
-        for part in clips(recording, _entry(work), work.wishes, tools.align):
+        for part in clips(recording, _entry(work, recording.face), work.wishes, tools.align):
             if isinstance(part, Clip):
                 made.append(store(Path(work.out), part).id)
             else:
                 rejected.append(part)
     except BadAudio as error:
-        rejected.append(Rejected("no sound", 0.0, str(error)))
+        rejected.append(Rejected("no sound", 0.0, _said(error, work)))
     except BadFile as error:
-        rejected.append(Rejected("unreadable", 0.0, str(error)))
+        rejected.append(Rejected("unreadable", 0.0, _said(error, work)))
     record = Record(tuple(made), tuple(rejected), **known)
     with atomic(work.record) as temporary:
         temporary.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
     return record
+
+
+def _said(error: ArtalkError, work: Task) -> str:
+    """What an error says, with paths within the folder: a record is the same wherever that lies."""
+    return str(error).replace(f"{work.folder}/", "")
 
 
 def is_done(work: Task) -> bool:
@@ -345,7 +350,7 @@ def _with_times(work: Task, recording: Recording) -> Recording:
     return replace(recording, phones=times.phones(Path(work.folder) / work.item.times, recording.sound))
 
 
-def _entry(work: Task) -> Entry:
+def _entry(work: Task, face: str) -> Entry:
     item = work.item
     return Entry(
         id=f"{work.source}-{item.name}",
@@ -360,6 +365,7 @@ def _entry(work: Task) -> Entry:
         style=item.style,
         licence="",
         credit="",
+        face=face,
     )
 
 

@@ -49,7 +49,7 @@ Groups = Mapping[str, str]
 class Layout:
     """Where a public corpus keeps what: `pattern` matches whole paths with / between folders, `name` is made of its
     groups. `sounds` and `times` are tried in order; where no sound is found it is the video's own. `text` finds what
-    was said, `style` how, and `speaker` who where no group says it.
+    was said, `style` how, `language` in which, and `speaker` who where no group says it.
     """
 
     what: str
@@ -60,6 +60,7 @@ class Layout:
     text: Callable[[Groups], str] | None = None
     style: Callable[[Groups], str] | None = None
     speaker: Callable[[Groups], str] | None = None
+    language: Callable[[Groups], str] | None = None
 
 
 _GRID = {
@@ -96,6 +97,9 @@ _CREMA = {
 
 _CREMA_WAYS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 
+_BEAT = ("en", "zh", "es", "ja")
+"""The languages of BEAT, in the order in which its names count them: each as a talk and as a conversation."""
+
 _ROOT = r"(?P<root>(?:.*/)?)"
 
 
@@ -109,6 +113,11 @@ def grid_words(code: str) -> str:
 def _hdtf_speaker(groups: Groups) -> str:
     """A person's name without the number of their video; of a radio show the number tells people apart."""
     return groups["who"] if groups["kind"] == "RD" else groups["who"].rstrip("0123456789")
+
+
+def _beat_language(groups: Groups) -> str:
+    number = int(groups["take"].partition("_")[0]) // 2
+    return _BEAT[number] if number < len(_BEAT) else ""
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -175,12 +184,14 @@ LAYOUTS: dict[str, Layout] = {
         _ROOT + r"smplxflame_30/(?P<speaker>\d+_[a-z]+)_(?P<take>\d+_\d+_\d+)\.npz",
         "{speaker}-{take}",
         sounds=("{root}wave16k/{speaker}_{take}.wav",),
+        language=_beat_language,
     ),
     "beat": Layout(
         "BEAT: 1/1_wayne_0_1_1.json, 1/1_wayne_0_1_1.wav",
         _ROOT + r"(?P<speaker>\d+_[a-z]+)_(?P<take>\d+_\d+_\d+)\.json",
         "{speaker}-{take}",
         sounds=("{root}{speaker}_{take}.wav", "{root}{speaker}_{take}.mp3"),
+        language=_beat_language,
     ),
 }
 """The layouts by name."""
@@ -203,6 +214,15 @@ def items(folder: Path, layout: str = "") -> list[Item]:
         if one.name == other.name:
             raise BadInput(f"{one.motion} and {other.motion} would both be called {one.name!r}: rename one")
     return _realigned(folder, found) if layout == "grid" and any(folder.rglob("alignments/*/")) else found
+
+
+def language_of(motion: str, layout: str) -> str:
+    """The language of the recording at the path `motion`, where the names of a layout tell it; else ""."""
+    laid = LAYOUTS.get(layout)
+    if laid is None or laid.language is None:
+        return ""
+    match = re.fullmatch(laid.pattern, motion)
+    return "" if match is None else laid.language(match.groupdict(default=""))
 
 
 def _laid_out(folder: Path, layout: Layout) -> Iterator[Item]:

@@ -68,7 +68,8 @@ class Recording:
     """Sound and ARKit `motion`, at any rates, that begin together.
 
     `observed` (55,) tells which channels were measured, `seen` (frames,) when the face was in sight; `residual` is by
-    how many pixels the landmarks of a video are off the solved face on average, None for captures.
+    how many pixels the landmarks of a video are off the solved face on average, None for captures; `face` is the model
+    that a video was solved on, as in `Entry`.
     """
 
     motion: Motion
@@ -77,6 +78,7 @@ class Recording:
     seen: NDArray[np.bool_]
     phones: tuple[Phone, ...] = ()
     residual: float | None = None
+    face: str = ""
 
     def __post_init__(self) -> None:
         if self.motion.channels != ARKIT:

@@ -92,14 +92,16 @@ class Terms:
 def of(card: Mapping[str, Any], rules: Collection[str] = ()) -> Terms:
     """The terms of a model, by its card, or by that of the model it was adapted from; `rules` are those of its config.
 
-    A corpus does not say what it was solved on, but by its source: that of docs/data.md is known.
+    Its sources say what their motion was solved on, as far as their corpus said it: where that is one face, it is the
+    model's. The corpus of docs/data.md is older than that, and known by its source.
     """
     while "base" in card:
         card = cast("Mapping[str, Any]", card["base"])
     sources = cast("Sequence[Mapping[str, Any]]", card.get("sources", ()))
     if any(row["source"] == KNOWN for row in sources):
         return Terms("ict", frozenset((*rules, "eyes")))
-    return Terms("", frozenset(rules))
+    faces = {row["face"] for row in sources if row.get("face")}
+    return Terms(faces.pop() if len(faces) == 1 else "", frozenset(rules))
 
 
 def fitting(motion: Motion, face: str, wanted: Terms) -> Motion:

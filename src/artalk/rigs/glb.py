@@ -184,8 +184,8 @@ def _chunks(data: bytes, name: str) -> tuple[Json, bytes | None]:
     return parse_json(chunks[_JSON], name), chunks.get(_BIN)
 
 
-def parse_json(data: bytes, name: str) -> Json:
-    """Read a JSON object; NaN, Infinity and numbers too large for a float are refused."""
+def parse_json(data: bytes, name: str, what: str = "a glTF document") -> Json:
+    """Read the JSON object that `what` is; NaN, Infinity and numbers too large for a float are refused."""
 
     def finite(text: str) -> float:
         if not math.isfinite(value := float(text)):
@@ -197,8 +197,8 @@ def parse_json(data: bytes, name: str) -> Json:
     try:
         document = json.loads(data.decode("utf-8"), parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
-        raise BadFile(f"{name}: not a glTF document: {error}") from error
-    return mapping(document, "a glTF document", name)
+        raise BadFile(f"{name}: not {what}: {error}") from error
+    return mapping(document, what, name)
 
 
 def _check(document: Json, name: str) -> None:

@@ -239,8 +239,7 @@ class GeneratorLearner(Speaker[Artalk]):
 
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
         """Write a checkpoint with the corpus' ways of moving as named styles; its card names the corpus' sources."""
-        sources = sorted({(entry.source, entry.kind) for entry in corpus.select("train")})
-        card = card | {"sources": [{"source": source, "kind": kind} for source, kind in sources]} | self.origin
+        card = card | {"sources": _sources(corpus)} | self.origin
         checkpoint.save(Checkpoint(self.model, card, self.known | self._named(corpus)), path)
 
     @torch.no_grad()
@@ -261,7 +260,9 @@ class GeneratorLearner(Speaker[Artalk]):
 
 @final
 class RegressionLearner(Speaker[Regression]):
-    """The baseline without codes, whose speech encoder a generator may begin with."""
+    """The baseline without codes, whose speech encoder a generator may begin with. It knows nothing of styles."""
+
+    wants = True, False
 
     @torch.no_grad()
     def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
@@ -276,6 +277,12 @@ class RegressionLearner(Speaker[Regression]):
     def keep(self, path: Path, card: Card, corpus: Corpus) -> None:
         """Write the baseline's own file."""
         self.model.save(path, card)
+
+
+def _sources(corpus: Corpus) -> list[dict[str, str]]:
+    """The source and kind of what is trained on, with the face that its motion was solved on where that is known."""
+    rows = sorted({(entry.source, entry.kind, entry.face) for entry in corpus.select("train")})
+    return [{"source": source, "kind": kind} | ({"face": face} if face else {}) for source, kind, face in rows]
 
 
 @cache
