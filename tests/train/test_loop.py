@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -177,20 +176,68 @@ def test_recipes_in_the_repository_are_read(name):
     assert {"codec", "generator"} <= {stage.task for stage in recipe.stages.values()}
 
 
+def torchrun(*what):
+    """What two processes on this machine's processor say when they are done."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, what)]
+    paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def trained_by_two(recipe, corpus, folder):
+    done = torchrun("-m", "artalk.cli", "train", recipe, corpus.folder, "-o", folder, "--threads", 1)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return log.read(folder)
+
+
 def test_two_processes_train_one_model(corpus, tmp_path):
     """Started by torchrun, each takes half of the rows; the saved model is one, and near that of a single process."""
     recipe = smallest()
     stages = {name: replace(stage, steps=3, check=3, save=3) for name, stage in recipe.stages.items()}
     recipe = replace(recipe, stages=stages)
     (tmp_path / "recipe.toml").write_text(config.to_toml(recipe))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    command += ["artalk.cli", "train", str(tmp_path / "recipe.toml"), str(corpus.folder), "-o", str(tmp_path / "two")]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*command, "--threads", "1"], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    rows = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    rows = trained_by_two(tmp_path / "recipe.toml", corpus, tmp_path / "two")
     assert [row["step"] for row in rows] == [1, 2, 3, 1, 2, 3]
     single = weights(train(recipe, corpus, tmp_path / "one")["codec"])
     double = weights(tmp_path / "two" / "codec" / "best.safetensors")
     apart = max(float((single[name] - double[name]).abs().max()) for name in single)
     assert apart < 0.02
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from artalk import config
+from artalk.data.clips import Corpus
+from artalk.train.loop import train
+from artalk.train.recipe import Recipe
+
+def report(progress):
+    if (progress.stage, progress.step) == ("generator", 7):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+train(config.load(Recipe, sys.argv[1]), Corpus(sys.argv[2]), Path(sys.argv[3]), report)
+"""
+"""A training whose first process is killed between two saves of its second stage."""
+
+
+@pytest.mark.slow
+def test_two_processes_that_were_killed_go_on_to_the_very_same_weights(corpus, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(config.to_toml(smallest()))
+    whole = trained_by_two(recipe, corpus, tmp_path / "whole")
+    (tmp_path / "killed.py").write_text(KILLED)
+    ended = torchrun(tmp_path / "killed.py", recipe, corpus.folder, tmp_path / "cut")
+    assert ended.returncode != 0
+    assert "SIGKILL" in ended.stderr
+    assert [row["step"] for row in log.read(tmp_path / "cut")] == [*range(1, 13), *range(1, 8)]
+    resumed = trained_by_two(recipe, corpus, tmp_path / "cut")
+    assert [row["losses"] for row in resumed] == [row["losses"] for row in whole]
+    for stage in ("codec", "generator"):
+        one, two = (tmp_path / name / stage for name in ("whole", "cut"))
+        states = [torch.load(folder / "state.pt", weights_only=True) for folder in (one, two)]
+        for part in ("learner", "averaged"):
+            assert same(states[0][part], states[1][part])
+        assert same(weights(one / "best.safetensors"), weights(two / "best.safetensors"))
