@@ -29,11 +29,18 @@ class Held:
     def judge(self, perform: Perform) -> dict[str, float]:
         """Means over clips: `aperture` and `width` correlation, `lve` and `mod` in mm; `score` is 0 for perfection."""
         made = self.perform(perform)
-        rows = [
-            metrics.lips(self.face, motion, clip.motion.values) for motion, clip in zip(made, self.clips, strict=True)
-        ]
-        means = {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+        rows = [self._lips(motion, clip) for motion, clip in zip(made, self.clips, strict=True)]
+        means = {name: _mean([row[name] for row in rows]) for name in rows[0]} if rows else {}
         return means | {"score": 1 - (means["aperture"] + means["width"]) / 2} if means else {}
+
+    def _lips(self, made: Float, clip: Clip) -> dict[str, float]:
+        """The figures of a clip; lips that stand still where the true ones move correlate by 0.
+
+        Left out as not known, a model that moves in one clip alone would be judged by that one.
+        """
+        true = clip.motion.values
+        row, best = (metrics.lips(self.face, motion, true) for motion in (made, true))
+        return {name: 0.0 if np.isnan(value) and not np.isnan(best[name]) else value for name, value in row.items()}
 
     def perform(self, perform: Perform) -> list[Float]:
         """(frames, channels) motion of each clip."""
@@ -46,6 +53,12 @@ class Held:
             motion = perform(torch.tensor(sound), chosen).float().cpu().numpy()
             made += [row[: len(clip.motion)] for row, clip in zip(motion, chosen, strict=True)]
         return [made[order.index(i)] for i in range(len(order))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean of what is known, NaN where nothing is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def held(corpus: Corpus, most: int, face: Face) -> Held:
