@@ -116,8 +116,8 @@ def remembering(window: int, seconds: float = SECONDS) -> Change:
 HEARING = {f"look-ahead {ahead}": hearing(ahead) for ahead in (0, 1, 3, 6)}
 REMEMBERING = {
     "window 4": remembering(4),
-    "window 4, 1 s of history": remembering(4, 1.0),
-    "window 4, 0.16 s of history": remembering(4, 0.16),
+    "window 4 and 1 s of history": remembering(4, 1.0),
+    "window 4 and 0.16 s of history": remembering(4, 0.16),
     "window 2": remembering(2),
     "window 8": remembering(8),
 }

@@ -34,6 +34,8 @@ LIMITS = [
     "The head is learnt from motion that rules made: alive, not a person's. Lids, gaze and nods are the rules'.",
     "Cheeks, nose, squint, tongue and the jaw's forward shift were not measured and stay at rest.",
     "No emotion is heard; a style clip is the way to ask for one.",
+    "Styles are those of the two people and the planted habits. Of 12 s of somebody whom no training saw the mouth "
+    "takes nothing: personalise the model for that.",
 ]
 
 
