@@ -209,6 +209,16 @@ def test_phones_and_style_are_learned_beside():
     assert unknown["phones"] == 0
 
 
+def test_a_style_drawn_by_lot_is_never_withheld():
+    """Else "no style" would come to mean the mean of all that may be drawn."""
+    model, piece = artalk(spoiling=cold(style=1.0)).train(), batch()
+    for ids, withheld in ((piece.style_id, True), (-1 - piece.style_id, False)):
+        model.zero_grad()
+        losses = model.losses(dataclasses.replace(piece, style_id=ids), torch.Generator().manual_seed(0))
+        losses["codes"].backward()
+        assert (model.style.null.grad is not None and bool(model.style.null.grad.any())) is withheld
+
+
 def test_it_learns_the_motion_of_two_clips():
     torch.manual_seed(0)
     piece = batch(2, 40)

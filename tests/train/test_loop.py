@@ -158,7 +158,8 @@ def test_a_generator_begins_with_the_encoders_of_the_stages_before_it(corpus, tm
         for name, tensor in mine.state_dict().items():
             assert torch.allclose(tensor, theirs.state_dict()[name], atol=1e-6), name
     rows = [row for row in log.read(tmp_path) if row["stage"] == "style"]
-    assert set(rows[0]["losses"]) == {"contrast", "total", "norm"}
+    assert set(rows[0]["losses"]) == {"contrast", "traits", "total", "norm"}
+    assert rows[-1]["losses"]["traits"] > 0
     assert rows[-1]["figures"]["score"] > 0
 
 

@@ -368,7 +368,8 @@ class Artalk(nn.Module):
         keep = self._keep(count, batch.motion.device, rng)
         known = all_known(count, windows, self.config.known, features.device) & keep["past"][:, None, None]
         style, contrast = self.styles(batch, rng)
-        style = torch.where(keep["style"][:, None], style, self.style.null)
+        follows = keep["style"] if batch.style_id is None else keep["style"] | (batch.style_id < 0)
+        style = torch.where(follows[:, None], style, self.style.null)
         predicted = self(levels, features, keep["sound"].float(), style, known)
         losses = self._code_losses(batch, levels, predicted)
         losses |= self._motion_losses(batch, levels, predicted)

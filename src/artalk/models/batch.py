@@ -16,7 +16,8 @@ class Batch:
       of motion to `speech.lookahead` frames after the last one; silence where the recording does not reach.
     - `phones` (batch, frames · 2): the phone of each half frame as an index into the model's phones, -1 unknown.
     - `style_clip` (batch, clip frames, channels): another piece in the same way of moving; `style_frames` (batch,) how
-      many of its frames count; `style_id` (batch,): equal where the way of moving is the same.
+      many of its frames count; `style_id` (batch,): equal where the way of moving is the same, below 0 where it is
+      drawn by lot: its style is never withheld, or a model would learn that no style means any.
     - `heard` (batch, frames, encoder features): what a frozen pretrained encoder made of the sound, in its place.
     - `weight` (batch,): how much each piece counts.
     """

@@ -23,7 +23,7 @@ from artalk.evaluate.face import Face
 from artalk.models.artalk import Artalk, ArtalkConfig
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec
-from artalk.models.losses import LinearRig
+from artalk.models.losses import LinearRig, huber, masked_mean
 from artalk.models.regression import Regression
 from artalk.models.speech.cache import Features
 from artalk.models.speech.pretrained import Pretrained
@@ -39,6 +39,12 @@ Spoken = TypeVar("Spoken", Artalk, Regression)
 
 CLIPS_A_STYLE = 12
 """Clips from which a named style is taken."""
+
+TRAITS = 2.0
+"""How much a style's traits count beside the contrast."""
+
+LEAST_MOVED = 0.1
+"""Added to deviations before the logarithm: a channel at rest is as good as one that hardly moves."""
 
 CHECKED = 4
 """Batches of validation takes on which a codec is judged."""
@@ -127,7 +133,12 @@ class CodecLearner(Learner):
 
 @final
 class StyleLearner(Learner):
-    """The style encoder by contrast alone: cheap, and the generator then has a style to follow from its first step."""
+    """The style encoder alone: cheap, and the generator then has a style to follow from its first step.
+
+    It learns by contrast, and to tell of one clip the traits of another in the same way: where each channel rests and
+    how far it moves. By contrast alone a vector says no more than what tells a few ways apart. What tells the traits is
+    a linear map that only training has.
+    """
 
     wants = False, True
 
@@ -135,6 +146,7 @@ class StyleLearner(Learner):
         super().__init__()
         self.model = model.requires_grad_(False)
         self.model.style.requires_grad_(True)
+        self.traits = nn.Linear(model.config.style.size, 2 * len(model.codec.mean))
 
     @property
     def shape(self) -> Shape:
@@ -142,16 +154,22 @@ class StyleLearner(Learner):
         return Shape(self.model.config.codec.window, 0, 0)
 
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
-        """The contrast of two clips of each row's way of moving."""
-        _, contrast = self.model.styles(batch, rng)
+        """The contrast of two clips of each row's way of moving, and how far the one's traits are from the other's."""
+        style, contrast = self.model.styles(batch, rng)
         if contrast is None:
             least, got = self.model.config.style.least, batch.motion.shape[1]
             raise BadInput(f"takes of {got} frames are shorter than a style clip ({least}): let data.windows be more")
-        return {"contrast": contrast, "total": contrast}
+        traits = masked_mean(huber(self.traits(style) - self._traits(batch), 1.0), batch.observed.repeat(1, 2))
+        return {"contrast": contrast, "traits": traits, "total": contrast + TRAITS * traits}
+
+    def _traits(self, batch: Batch) -> Tensor:
+        """(batch, 2 · channels) the mean of each channel and the logarithm of its deviation, in the corpus' own."""
+        motion = self.model.codec.normalise(batch.motion)
+        return torch.cat([motion.mean(dim=1), torch.log(motion.std(dim=1) + LEAST_MOVED)], dim=1)
 
     @torch.no_grad()
     def judge(self, corpus: Corpus, recipe: Recipe, stage: Stage) -> Figures:
-        """The mean contrast on fixed takes of the validation split."""
+        """The mean loss on fixed takes of the validation split."""
         if not corpus.select("validation"):
             return {}
         takes = Takes(corpus, "validation", recipe.data, self.shape, recipe.seed, *self.wants)
