@@ -15,11 +15,16 @@ from artalk.motion import Motion
 
 Float = NDArray[np.float32]
 
+JAW, CLOSED = ARKIT.index("jawOpen"), ARKIT.index("mouthClose")
+
 OFTEN = 0.3
 """The chance of each habit that is added: a smile, raised brows, a mouth that hangs to one side …"""
 
 GAIN = 0.3
 """Deviation (natural log) of how much livelier one channel is than another."""
+
+IDLE = 0.15
+"""The chance of a shape that a face, or who tracked it, does not use at all."""
 
 RESTING = (
     "mouthSmile", "mouthFrown", "mouthStretch", "mouthDimple", "mouthPress", "mouthRollUpper", "mouthRollLower",
@@ -28,20 +33,27 @@ RESTING = (
 """Shapes in which a face may rest. What opens the lips is not among them: sealed lips stay sealed."""
 
 RESTS = 0.2
-"""The farthest that a shape rests from 0."""
+"""The farthest that a shape rests from 0; below it, only what passes this is seen at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Habits:
-    """A planted `style` with `gains` (55,) of each channel, and `rests` (55,) that are added."""
+    """A planted `style` with `gains` (55,) of each channel, and `rests` (55,) that are added.
+
+    With `sparse` the jaw opens no farther than the lips do and mouthClose is 0, as animators and some trackers have it.
+    """
 
     style: Style
     gains: Float
     rests: Float
+    sparse: bool = False
 
     def worn(self, motion: Motion) -> Motion:
         """Motion with these habits, its weights in 0..1."""
         values = styled(motion, self.style).values * self.gains + self.rests
+        if self.sparse:
+            values[:, JAW] -= values[:, CLOSED]
+            values[:, CLOSED] = 0
         return Motion(values, motion.channels, motion.fps, motion.start).clipped()
 
 
@@ -70,12 +82,13 @@ def drawn(rng: np.random.Generator) -> Habits:
     for name in _pairs("mouth"):
         if name == "mouthClose":  # goes with the jaw, or it would break seals
             continue
-        gain, rest = around(GAIN), seldom(RESTS) if name in RESTING else 0.0
+        gain = 0.0 if rng.random() < IDLE else around(GAIN)
+        rest = seldom(RESTS, -RESTS) if name in RESTING else 0.0
         for column in _sides(name):
             gains[column] = gain * around(GAIN / 4)
             rests[column] = rest * around(GAIN / 4)
-    gains[ARKIT.indices(("jawOpen", "mouthClose"))] = around(GAIN)
-    return Habits(style, gains, rests)
+    gains[[JAW, CLOSED]] = around(GAIN)
+    return Habits(style, gains, rests, rng.random() < OFTEN)
 
 
 def _pairs(group: str) -> list[str]:
