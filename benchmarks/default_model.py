@@ -377,6 +377,8 @@ def styles(bench: Bench) -> Figures:
     yield Figure("by chance", (style.chance(bench.corpus), math.nan, math.nan))
     yield Figure("distance to the style, deviations", made["style_distance"])
     yield Figure("the same of measured and taught motion itself", ceiling["style_distance"])
+    new = style.followed(bench.model, bench.corpus, READ, bench.face)
+    yield Figure("ways that nobody has met (drawn by lot): followed", new)
     loss = style.cost(
         bench.model, bench.corpus, bench.held(READ), bench.face, lambda entry: judge.example(bench.corpus, entry)
     )

@@ -141,3 +141,12 @@ def test_a_corpus_of_one_way_has_no_trials(corpus, face, tmp_path):
     alone = writer.finish()
     assert style.trials(Copycat(), alone, face) == style.ceiling(alone, face) == {}
     assert np.isnan(style.chance(alone))
+
+
+def test_ways_that_nobody_has_met(corpus, face):
+    """Who copies what stands out goes along a part of the way; who does not listen, none of it."""
+    follows, low, high = style.followed(Copycat(), corpus, "made", face, lots=4)
+    assert 0.05 < follows < 1
+    assert low < follows < high
+    assert style.followed(Copycat(listens=False), corpus, "made", face, lots=4)[0] == 0
+    assert np.isnan(style.followed(Copycat(), corpus, "nobody", face)[0])

@@ -7,7 +7,7 @@ shows what the test can tell: the ceiling, which is shown beside every figure.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from artalk.channels import ARKIT
 from artalk.data.clips import FPS, Clip, Corpus, Entry
+from artalk.data.habits import Habits, drawn
 from artalk.evaluate import metrics
 from artalk.evaluate.face import Face
 from artalk.evaluate.metrics import Spread
@@ -40,6 +41,9 @@ ROUNDS = 2
 
 REFERENCES, GROUPS = 3, 10
 """References of each way, and groups of its own clips, at most: a way with many clips does not outvote the others."""
+
+LOTS, LOT_SEED = 12, 19
+"""Ways of moving drawn by lot, and what they are drawn from."""
 
 LEVELS = np.linspace(0.5 / 32, 1 - 0.5 / 32, 32)
 
@@ -125,8 +129,7 @@ def ways(corpus: Corpus, source: str, face: Face) -> Ways | None:
         return None
     seen = {way: [_curves(face, corpus.read(entry)) for entry in _spread(own, LOOK)] for way, own in known.items()}
     every = [clip for clips in seen.values() for clip in clips]
-    speeds = [np.abs(np.diff(clip, axis=0)) for clip in every]
-    scale = np.stack([np.concatenate(part).std(axis=0) for part in (every, speeds)])
+    scale = _scale(every)
     held = {way: [corpus.read(entry) for entry in _held(corpus, source, way)] for way in known}
     return Ways({way: look(clips) for way, clips in seen.items()}, scale, held)
 
@@ -168,6 +171,35 @@ def trials(
                     right, apart = np.mean(found, axis=0)
                     rows.append((float(right), float(apart)))
     return _spreads(rows)
+
+
+def followed(performer: Performer, corpus: Corpus, source: str, face: Face, lots: int = LOTS) -> Spread:
+    """How far a performer goes along with ways that nobody has met: 0 not at all, 1 as far as motion itself.
+
+    Habits drawn by lot (`data.habits`) are laid over the source's own clips. Held-out sentences are made in no style
+    and in that of other held-out clips with these habits; the figure is how much nearer that brings them to training
+    clips with the habits, in shares of what the habits' own held-out clips are nearer. NaN where there are too few.
+    """
+    learnt = [corpus.read(entry) for entry in _spread(corpus.select("train", source=source, style=""), LOOK)]
+    held = [corpus.read(entry) for entry in _one_of_each(corpus.select("validation", source=source, style=""))]
+    shown, said = held[:REFERENCE], held[REFERENCE : REFERENCE + SENTENCES]
+    if not learnt or not said:
+        return float("nan"), float("nan"), float("nan")
+    free = [_seen(face, clip, performer.perform(clip.audio)) for clip in said]
+    gained: list[float] = []
+    possible: list[float] = []
+    for lot in range(lots):
+        habits = drawn(np.random.default_rng([LOT_SEED, lot]))
+        own, sampled, true = ([_worn(clip, habits) for clip in clips] for clips in (learnt, shown, said))
+        theirs = [_curves(face, clip) for clip in own]
+        wanted, scale, wish = look(theirs), _scale(theirs), sample(corpus, sampled)
+        made = [_made(performer, clip, wish, face) for clip in said]
+        none, styled, best = (
+            distance(look(clips), wanted, scale) for clips in (free, made, [_curves(face, clip) for clip in true])
+        )
+        gained.append(none - styled)
+        possible.append(none - best)
+    return metrics.ratio(gained, possible)
 
 
 def chance(corpus: Corpus) -> float:
@@ -261,13 +293,32 @@ def _spread(entries: list[Entry], most: int) -> list[Entry]:
     return [entries[round(float(place))] for place in places]
 
 
+def _one_of_each(entries: list[Entry]) -> list[Entry]:
+    """One entry of each sentence, of those with motion."""
+    return list({_says(entry): entry for entry in entries if entry.observed and entry.frames >= FPS}.values())
+
+
+def _scale(clips: Sequence[Curves]) -> NDArray[np.float64]:
+    """(2, curves) the deviations of curves and of their speeds."""
+    speeds = [np.abs(np.diff(clip, axis=0)) for clip in clips]
+    return np.stack([np.concatenate(part).std(axis=0) for part in (clips, speeds)])
+
+
+def _worn(clip: Clip, habits: Habits) -> Clip:
+    return replace(clip, motion=habits.worn(clip.motion))
+
+
 def _made(performer: Performer, clip: Clip, style: Motion, face: Face) -> Curves:
-    made = performer.perform(clip.audio, style)
-    return curves(face, np.where(clip.observed, made, 0))
+    return _seen(face, clip, performer.perform(clip.audio, style))
 
 
 def _curves(face: Face, clip: Clip) -> Curves:
-    return curves(face, np.where(clip.observed, clip.motion.values, 0))
+    return _seen(face, clip, clip.motion.values)
+
+
+def _seen(face: Face, clip: Clip, values: Float) -> Curves:
+    """Curves of what the clip's source has measured."""
+    return curves(face, np.where(clip.observed, values, 0))
 
 
 def _spreads(rows: Sequence[tuple[float, float]]) -> dict[str, Spread]:
