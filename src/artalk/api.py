@@ -209,16 +209,17 @@ def animate(
     sample_rate: int | None = None,
     raw: bool = False,
     run: Mapping[str, Any] | None = None,
+    style_fps: Fps | None = None,
 ) -> Motion:
     """The performance of a face that says `sound`: ceil(duration · fps) frames.
 
     `fps` defaults to the model's own rate; another is resampled exactly. `gains` strengthen or calm parts of the face
     (see `artalk.edit.PARTS`). `sample_rate` is for sound given as an array. The same seed gives the same motion.
-    `style` and `style_strength` are those of `condition`, `raw` and `run` those of `generator`.
+    `style`, `style_strength` and `style_fps` are those of `condition`, `raw` and `run` those of `generator`.
     """
     audio = listen(sound, sample_rate)
     made = generator(model, raw, run)
-    motion = made.generate(audio, condition(made, style, style_strength), seed)
+    motion = made.generate(audio, condition(made, style, style_strength, style_fps), seed)
     if fps is not None:
         motion = motion.resample(fps, frames=audio.frames_at(exact_fps(fps)))
     if gains:
@@ -237,55 +238,72 @@ def stream(
     sample_rate: int | None = None,
     raw: bool = False,
     run: Mapping[str, Any] | None = None,
+    style_fps: Fps | None = None,
 ) -> Stream:
     """A live session: `feed` it blocks of sound, get pieces of motion; see `artalk.generators.generator.Stream`."""
     made = generator(model, raw, run)
-    return made.stream(condition(made, style, style_strength), seed, sample_rate)
+    return made.stream(condition(made, style, style_strength, style_fps), seed, sample_rate)
 
 
-def condition(made: Generator, style: Style | None, strength: float = 1.0) -> Condition:
+def condition(made: Generator, style: Style | None, strength: float = 1.0, fps: Fps | None = None) -> Condition:
     """What a generator is asked for by `style`: the path of a video, a capture or motion, what `style_from` found,
     motion, a name or a mix of names.
 
     A mix is a table of shares, or "smiling:0.7,lively:0.3". `strength` 0 ignores the style, above 1 exaggerates it.
-    Paths and styles are put into the model's `terms` (see `artalk.prepare.terms`); motion is followed as it is.
+    Paths and styles are put into the model's `terms` (see `artalk.prepare.terms`); motion is followed as it is. `fps`
+    is the rate of a capture that does not say its own, and refused for all else.
     """
     from artalk.generators.generator import Condition
 
-    if isinstance(style, Motion):
-        return Condition(_in_channels(style, made), strength)
-    if style is None or isinstance(style, Mapping):
-        return Condition(style, strength)
     if not isinstance(style, str | PathLike):
-        return Condition(_in_terms(style.motion, style.face, made), strength)
+        _expect_no_rate(fps, "none")
+        return Condition(_given(style, made), strength)
     name = fspath(style)
     shares = {part.partition(":")[0].strip(): part.partition(":")[2] or "1" for part in name.split(",")}
     if set(shares) <= set(made.styles):
+        _expect_no_rate(fps, name)
         return Condition({key: _share(key, share) for key, share in shares.items()}, strength)
     path = Path(name)
     if not path.exists():
         known = f"one of {', '.join(made.styles)}, a mix such as {made.styles[0]}:0.7, " if made.styles else ""
         raise MissingFile(f"a style is {known}a video, a capture or motion, got {name!r}, and there is no such file")
-    if is_video(path):
-        facts = path.stat()
-        seen = _video_style(path.resolve(), facts.st_size, facts.st_mtime_ns)
-        return Condition(_in_terms(seen.motion, seen.face, made), strength)
-    return Condition(_followed(path, made), strength)
+    return Condition(_followed(path, made, fps), strength)
 
 
-def _followed(path: Path, made: Generator) -> Motion:
-    """A capture or a motion file as a style clip for a generator: FLAME's stays FLAME's for one that is FLAME's."""
+def _given(
+    style: Motion | PersonStyle | Mapping[str, float] | None, made: Generator
+) -> Motion | Mapping[str, float] | None:
+    """A style that is no file: none, shares of names, motion, or what was found of a person."""
+    if isinstance(style, Motion):
+        return _in_channels(style, made)
+    if style is None or isinstance(style, Mapping):
+        return style
+    return _in_terms(style.motion, style.face, made)
+
+
+def _expect_no_rate(fps: Fps | None, name: str) -> None:
+    if fps is not None:
+        raise BadInput(f"--source-fps is the rate of a capture that --style names, it names {name}")
+
+
+def _followed(path: Path, made: Generator, fps: Fps | None) -> Motion:
+    """A video, a capture or motion as a style clip for a generator: FLAME's stays FLAME's for one that is FLAME's."""
     from artalk import captures
     from artalk.prepare import captured
     from artalk.prepare import style as styles
 
+    if is_video(path):
+        captured.expect_no_rate(fps, path, "a video")
+        facts = path.stat()
+        seen = _video_style(path.resolve(), facts.st_size, facts.st_mtime_ns)
+        return _in_terms(seen.motion, seen.face, made)
     if not captured.is_meant(path):
-        return _in_terms(load(path), "", made)
-    found = captures.read(path)
+        return _in_terms(_loaded(path, fps), "", made)
+    found = captured.read(path, fps)
     if not isinstance(found, captures.Capture) or (found.motion.channels != made.channels and "style" in made.accepts):
         found = captured.solve(found)
-    seen = found.motion if found.seen.all() else styles.sample(found.motion, found.seen)
-    return _in_terms(seen, styles.face_of(path), made)
+    clip = found.motion if found.seen.all() else styles.sample(found.motion, found.seen)
+    return _in_terms(clip, styles.face_of(path), made)
 
 
 def _in_terms(style: Motion, face: str, made: Generator) -> Motion:
@@ -359,21 +377,28 @@ def prepare_check(face: str = "head", model: Location | None = None) -> Path:
 
 
 def style_from(
-    source: Location, *, which: Which = "largest", model: Location | None = None, progress: Progress | None = None
+    source: Location,
+    *,
+    which: Which = "largest",
+    model: Location | None = None,
+    fps: Fps | None = None,
+    progress: Progress | None = None,
 ) -> PersonStyle:
     """A person's way of moving: of a video as `prepare` tracks it, of a capture or of a motion file.
 
-    See `artalk.prepare.style`. Raises `BadInput` where a face is seen for less than 2 seconds.
+    `fps` is the rate of a capture that does not say its own. See `artalk.prepare.style`. Raises `BadInput` where a face
+    is seen for less than 2 seconds, or a rate is said of what has one.
     """
     from artalk.prepare import captured
     from artalk.prepare import style as styles
 
     path = Path(source)
     if captured.is_meant(path):
-        return styles.style_of_capture(captured.take(path).capture, styles.face_of(path))
+        return styles.style_of_capture(captured.take(path, fps).capture, styles.face_of(path))
     if is_video(path):
+        captured.expect_no_rate(fps, path, "a video")
         return styles.style_of(prepare(path, which=which, model=model, progress=progress))
-    motion = load(path)
+    motion = _loaded(path, fps)
     return styles.style(motion, np.ones(len(motion), np.bool_))
 
 
@@ -387,6 +412,11 @@ def is_video(path: Location) -> bool:
 def load(path: Location, **options: Any) -> Motion:
     """Motion from a file, by its suffix, with the options of its format: `load("take.csv", fps=30)`."""
     return files.load(Path(path), **options)
+
+
+def _loaded(path: Path, fps: Fps | None) -> Motion:
+    """Motion from a file, read at a rate where one is said."""
+    return load(path) if fps is None else load(path, fps=fps)
 
 
 def retarget(motion: Motion, to: Channels | str, *, per_frame: bool = False) -> Motion:

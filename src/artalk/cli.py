@@ -65,6 +65,9 @@ FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29
 SourceFps = Annotated[
     str | None, typer.Option("--source-fps", help="Read the file at this rate, where it does not say its own.")
 ]
+CaptureFps = Annotated[
+    str | None, typer.Option("--source-fps", help="Read captures at this rate, where they do not say their own.")
+]
 Options = Annotated[
     list[str] | None,
     typer.Option("--option", help="NAME=VALUE for a format: degrees=true, first=01:00:00:00, expressions=camelCase."),
@@ -103,6 +106,9 @@ def animate(
     style_strength: Annotated[
         float, typer.Option("--style-strength", help="0 ignores the style, 1 follows it, above 1 exaggerates it.")
     ] = 1.0,
+    source_fps: Annotated[
+        str | None, typer.Option("--source-fps", help="Read a capture given as --style at this rate.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another seed: other blinks, gaze and head; the same lips.")] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="Without the released model's smoothing.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="The released model in fewer bits: docs/released.md.")] = False,
@@ -134,6 +140,7 @@ def animate(
         "model": model,
         "style": style,
         "style_strength": style_strength,
+        "source_fps": source_fps,
         "seed": seed,
         "raw": raw,
         "run": _running(fast, device, run or []),
@@ -256,9 +263,7 @@ def prepare(
         str | None, typer.Option("--offset", help="Seconds by which the picture comes after the sound, or auto.")
     ] = None,
     fps: FpsOption = None,
-    source_fps: Annotated[
-        str | None, typer.Option("--source-fps", help="Read captures at this rate, where they do not say their own.")
-    ] = None,
+    source_fps: CaptureFps = None,
     solve_on: Annotated[str, typer.Option("--solve-on", help="The face model: head or ict.")] = "head",
     raw: Annotated[bool, typer.Option("--raw", help="Without smoothing.")] = False,
     model: Annotated[
@@ -342,6 +347,7 @@ def style_from(
     model: Annotated[
         str | None, typer.Option("--model", help="MediaPipe's face landmarker (default: the asset).")
     ] = None,
+    source_fps: CaptureFps = None,
     json_report: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -352,8 +358,9 @@ def style_from(
     from artalk.prepare import style
 
     target = _writable(Path(output))
+    fps = None if source_fps is None else exact_fps(source_fps)
     with _bar(f"reading {Path(source).name}", quiet) as progress:
-        found = api.style_from(source, which=_which(which), model=model, progress=progress)
+        found = api.style_from(source, which=_which(which), model=model, fps=fps, progress=progress)
     style.save(found, target)
     if plot:
         style.draw(found, Path(plot))
@@ -715,8 +722,9 @@ def _animate_to_stdout(sounds: Sequence[str], to: str | None, settings: dict[str
 
 def _check(settings: dict[str, Any], quiet: bool, outputs: tuple[Path, ...] = ()) -> None:
     """Refuse what no input could be worked on with, before any is."""
-    if settings["fps"] is not None:
-        exact_fps(settings["fps"])
+    for rate in ("fps", "source_fps"):
+        if settings[rate] is not None:
+            exact_fps(settings[rate])
     stream = api.stream(
         model=settings["model"],
         style=settings["style"],
@@ -724,6 +732,7 @@ def _check(settings: dict[str, Any], quiet: bool, outputs: tuple[Path, ...] = ()
         seed=settings["seed"],
         raw=settings["raw"],
         run=settings["run"],
+        style_fps=settings["source_fps"],
     )
     if settings["gains"]:
         edit.scaled(stream.nothing, settings["gains"])
@@ -763,6 +772,7 @@ def _make(sound: Any, settings: dict[str, Any]) -> Motion:
         run=settings["run"],
         fps=settings["fps"],
         gains=settings["gains"],
+        style_fps=settings["source_fps"],
     )
 
 
@@ -875,8 +885,8 @@ def _check_prepare(videos: Sequence[str], settings: dict[str, Any]) -> None:
         api.prepare_check(settings["face"], settings["model"])
     elif idle := [option for option, name, usual in _OF_VIDEOS if settings[name] != usual]:
         raise BadInput(f"{', '.join(idle)}: for videos, which are tracked; {taken[0]} is a capture, which was tracked")
-    if settings["source_fps"] is not None and not taken:
-        raise BadInput(f"--source-fps is for captures that do not say their rate; {videos[0]} is a video, which does")
+    if not taken:
+        captured.expect_no_rate(settings["source_fps"], Path(videos[0]), "a video")
 
 
 def _prepare(job: batch.Job) -> dict[str, Any]:

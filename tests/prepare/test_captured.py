@@ -179,6 +179,21 @@ def test_a_rate_is_given_to_those_that_do_not_say_theirs(place, tmp_path, capsys
     assert str(artalk.load(tmp_path / "x.npz").fps) == "30"
 
 
+def test_a_style_is_read_at_a_rate_too(place, tmp_path, capsys):
+    code, _, err = run(capsys, "style", "from", place / "spectre.npz", "-o", tmp_path / "a.npz", "--source-fps", "30")
+    assert code == 0, err
+    assert "style     of 2.1 s" in err  # 63 frames
+    followed = api.condition(shipped("artalk"), place / "spectre.npz", fps="30").style
+    assert isinstance(followed, Motion)
+    assert (len(followed), str(followed.fps)) == (63, "30")
+    asked = ("--style", place / "spectre.npz", "--source-fps", "30")
+    write_take(tmp_path, "said", 1.0)
+    assert run(capsys, "animate", tmp_path / "said.wav", "-o", tmp_path / "b.npz", *asked)[0] == 0
+    made = artalk.animate(tmp_path / "said.wav", style=place / "spectre.npz", style_fps=30)
+    assert np.array_equal(artalk.load(tmp_path / "b.npz").values, made.values)
+    assert not np.array_equal(artalk.animate(tmp_path / "said.wav", style=place / "spectre.npz").values, made.values)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -58,6 +58,12 @@ def is_capture(path: str | Path) -> bool:
     return suffix in SUFFIXES and path.is_file()
 
 
+def says_rate(path: str | Path) -> bool:
+    """Whether a file is motion that keeps its own rate: ours, or an animation."""
+    path = Path(path)
+    return path.suffix.lower() in (".vrma", ".glb", ".gltf") or _is_motion(path)
+
+
 Kind = Literal["weights", "coefficients", "vertices"]
 
 

@@ -45,9 +45,22 @@ def is_meant(path: Path) -> bool:
 def take(path: Path, fps: Fps | None = None) -> Taken:
     """The capture at `path` as motion; `fps` is the rate of those that do not say theirs.
 
-    Raises what `captures.read` raises, and `MissingAsset` for FLAME and vertices where the user's FLAME file is wanted.
+    Raises what `read` raises, and `MissingAsset` for FLAME and vertices where the user's FLAME file is wanted.
     """
-    return Taken(path, solve(captures.read(path, fps)), sound_named(path))
+    return Taken(path, solve(read(path, fps)), sound_named(path))
+
+
+def read(path: Path, fps: Fps | None = None) -> Capture | Surface:
+    """What `captures.read` reads; a rate that is said of motion, which has one, is refused."""
+    if fps is not None and captures.says_rate(path):
+        expect_no_rate(fps, path, "motion")
+    return captures.read(path, fps)
+
+
+def expect_no_rate(fps: Fps | None, path: Path, what: str) -> None:
+    """Refuse a rate for a file that says its own."""
+    if fps is not None:
+        raise BadInput(f"--source-fps is for captures that do not say their rate; {path} is {what}, which does")
 
 
 def solve(capture: Capture | Surface) -> Capture:
