@@ -41,8 +41,8 @@ from websockets.exceptions import ConnectionClosed
 import artalk
 from artalk.api import LIVE
 from artalk.audio import Audio
-from artalk.generators.exported import Exported
 from artalk.generators.generator import FREE, Generator
+from artalk.generators.living import trained
 from artalk.stream.protocol import (
     Finish,
     Finished,
@@ -197,8 +197,8 @@ class Inside:
 
     def __init__(self, generator: Generator) -> None:
         self.seconds = 0.0
-        model = getattr(generator, "model", generator)
-        if isinstance(model, Exported):
+        model = trained(generator)
+        if model is not None:
             self._session = getattr(model._session, "_session", model._session)
             model._session = self
 

@@ -308,12 +308,11 @@ def _followed(path: Path, made: Generator, fps: Fps | None) -> Motion:
 
 def _in_terms(style: Motion, face: str, made: Generator) -> Motion:
     """A person's motion, solved on `face`, as what the generator learnt from would show that person."""
-    from artalk.generators.exported import Exported
-    from artalk.generators.living import Living
+    from artalk.generators.living import trained
     from artalk.prepare import terms
 
-    clip, model = _in_channels(style, made), made.model if isinstance(made, Living) else made
-    if clip.channels != ARKIT or not isinstance(model, Exported):
+    clip, model = _in_channels(style, made), trained(made)
+    if clip.channels != ARKIT or model is None:
         return clip
     return terms.fitting(clip, face, terms.of(model.card, model.facts.get("rules", ())))
 

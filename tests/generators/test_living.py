@@ -9,7 +9,8 @@ from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition
-from artalk.generators.living import Living, alive
+from artalk.generators.likeness import Likened
+from artalk.generators.living import Living, alive, trained
 from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
 from artalk.stream.state import pack, unpack_like
@@ -55,15 +56,17 @@ def test_the_head_takes_the_model_s_posture_slowly_and_nods_with_the_voice(model
 
 
 def test_a_model_is_alive_as_far_as_its_file_says(model):
-    trained = model.model
-    assert set(trained.facts["rules"]) == {"eyes", "head"}
-    own = copy(trained)
-    own.facts = {name: fact for name, fact in trained.facts.items() if name != "rules"}
-    assert alive(own) is own
+    file = trained(model)
+    assert set(file.facts["rules"]) == {"eyes", "head"}
+    own = copy(file)
+    own.facts = {name: fact for name, fact in file.facts.items() if name != "rules"}
+    assert isinstance(alive(own), Likened)
+    assert trained(alive(own)) is own
     own.facts["rules"] = ["eyes"]
     sound = Audio(np.zeros(16000, np.float32), 16000)
     head = ARKIT.slice("head")
-    assert np.array_equal(alive(own).generate(sound).values[:, head], trained.generate(sound).values[:, head])
+    assert np.array_equal(alive(own).generate(sound).values[:, head], file.generate(sound).values[:, head])
+    assert trained(Visemes()) is None
 
 
 @pytest.mark.parametrize("block", [333, 16000, 100_000])
@@ -152,7 +155,8 @@ def test_a_style_that_nobody_knows(hello):
 
 def test_the_weights_fit_in_the_package():
     files = sorted(path.name for path in WEIGHTS.iterdir())
-    assert files == ["artalk-live.md", "artalk-live.onnx", "artalk.md", "artalk.onnx", "artalk.safetensors"]
+    models = ["artalk-live.md", "artalk-live.onnx", "artalk.md", "artalk.onnx", "artalk.safetensors"]
+    assert files == [*models, "speech.flac", "speech.md"]
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 30e6
     assert not any(b"/src/artalk/" in path.read_bytes() for path in WEIGHTS.iterdir()), "no machine's paths"
 

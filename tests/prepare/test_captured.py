@@ -10,7 +10,7 @@ from artalk import api, assets, mapping
 from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME
 from artalk.errors import BadInput
 from artalk.formats import livelink, npz
-from artalk.generators.exported import Exported
+from artalk.generators.living import trained
 from artalk.generators.shipped import shipped
 from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
@@ -248,8 +248,7 @@ def test_a_style_is_put_into_the_terms_of_the_model_that_follows_it(tmp_path):
 
 def test_a_model_of_another_corpus_follows_a_style_in_its_own_terms(monkeypatch):
     made = shipped("artalk")
-    model = getattr(made, "model", made)
-    assert isinstance(model, Exported)
+    model = trained(made)
     person = style.Style(mouth(), SECONDS, {}, "head")
     monkeypatch.setattr(model, "card", {"sources": [{"source": "me", "kind": "real"}]})
     monkeypatch.setitem(model.facts, "rules", [])

@@ -11,7 +11,7 @@ from artalk import api, assets
 from artalk.data import tracks
 from artalk.errors import BadInput
 from artalk.formats import npz
-from artalk.generators.exported import Exported
+from artalk.generators.living import trained
 from artalk.generators.shipped import shipped
 from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
@@ -169,9 +169,7 @@ def test_the_command_line(grid, tmp_path, capsys):
 @pytest.mark.usefixtures("at_home")
 def test_the_default_model_knows_its_reader_by_a_video(grid):
     """Solved on the built-in head and with lids that move, he was a rounded mumbler to it."""
-    made = shipped("artalk")
-    model = getattr(made, "model", made)
-    assert isinstance(model, Exported)
+    model = trained(shipped("artalk"))
     asked = model.style(api.condition(model, grid).style)
     like = {name: float(asked @ model.style(name)) for name in model.styles}
     if "grid_s1" not in like:

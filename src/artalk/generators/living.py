@@ -7,10 +7,12 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
+from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.exported import Exported
 from artalk.generators.generator import Condition, FloatArray, Generator
 from artalk.generators.idle import Spring
+from artalk.generators.likeness import Likened
 from artalk.generators.visemes import Visemes, VisemeSettings
 
 UNSEEN = ("eyes", "head")
@@ -106,6 +108,15 @@ class Living(Generator):
 
 
 def alive(model: Exported) -> Generator:
-    """A trained model with the rules' life where its file says that it has none of its own (`ArtalkConfig.rules`)."""
+    """A trained model as it is meant to be used: with the likeness of clips, and the rules' life where its file says
+    that it has none of its own (`ArtalkConfig.rules`)."""
     parts = model.facts.get("rules", ())
-    return Living(model, Visemes(VisemeSettings(sway=0.0)), parts) if parts else model
+    likened = Likened(model) if model.channels == ARKIT else model
+    return Living(likened, Visemes(VisemeSettings(sway=0.0)), parts) if parts else likened
+
+
+def trained(generator: Generator) -> Exported | None:
+    """The trained model that `alive` was given; None for what is none."""
+    while isinstance(generator, Living | Likened):
+        generator = generator.model
+    return generator if isinstance(generator, Exported) else None
