@@ -143,7 +143,8 @@ class Likened(Generator):
 def between(usual: Motion, clip: Motion, strength: float = 1.0) -> Map:
     """The map from the moments of `usual` motion towards those of a clip, as far as its length is to be believed.
 
-    A channel that stands still in the clip was not measured, and stays.
+    A channel that stands still in the clip was not measured, and stays. Of brows only where they rest is taken: they
+    move seldom, and from a clip of three seconds their dynamics got worse (FDD 0.031 to 0.038 mm).
     """
     mean, deviation = moments(usual.values)
     wanted_mean, wanted_deviation = moments(clip.values)
@@ -153,6 +154,7 @@ def between(usual: Motion, clip: Motion, strength: float = 1.0) -> Map:
     apart = np.log((wanted_deviation + SMALLEST) / (deviation + SMALLEST))
     apart = np.sign(apart) * np.maximum(np.abs(apart) - ALIKE, 0)
     gain = np.where(shown, np.exp(share * apart).clip(*GAINS), 1.0)
+    gain[ARKIT.slice("brows")] = 1.0
     shift = np.where(shown, mean + share * (wanted_mean - mean) - gain * mean, 0.0)
     return Map(gain.astype(np.float32), shift.astype(np.float32))
 
