@@ -28,7 +28,7 @@ from artalk.prepare.film import Sound
 
 FACES = ("head", "ict")
 
-VERSION = 1
+VERSION = 2
 """Counts up when clips of the same recording come out otherwise: what was prepared before is prepared again."""
 
 

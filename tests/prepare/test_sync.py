@@ -41,6 +41,15 @@ def test_a_shift_is_found_again(late):
     assert found.sure == (abs(late) > 4)
 
 
+def test_a_syllable_that_passes_for_the_next_is_no_shift():
+    assert sync.Offset(0.3, 0.76, 3.0, 0.4).sure
+    assert not sync.Offset(0.3, 0.76, 3.0, 0.7).sure
+    motion = lips_of(babble(8), 6)
+    found = sync.offset(motion, np.ones(len(motion), bool), babble(8))
+    assert found is not None
+    assert found.unmoved < found.agreement - sync.CLEAR
+
+
 def test_lips_that_do_not_go_with_the_sound_tell_nothing():
     rng = np.random.default_rng(4)
     motion = lips_of(babble(12, seed=1), 0)

@@ -194,7 +194,8 @@ def measure(source: Source, done: Performance, sound: Sound | None, offset: Offs
         level=level,
         open_in_silence=round(float((gap[quiet] > APART).mean()), 4) if quiet is not None and quiet.sum() > 5 else None,
     )
-    return replace(quality, warnings=_warnings(quality))
+    apart = offset is not None and offset.sure and abs(offset.seconds) > 0.06 + 3 * offset.error
+    return replace(quality, warnings=_warnings(quality, apart))
 
 
 def lip_gap(motion: Motion) -> Float:
@@ -294,8 +295,8 @@ def _moving(motion: Motion, ok: NDArray[np.bool_]) -> dict[str, tuple[float, flo
     }
 
 
-def _warnings(quality: Quality) -> tuple[str, ...]:
-    """What whoever filmed could do better."""
+def _warnings(quality: Quality, apart: bool) -> tuple[str, ...]:
+    """What whoever filmed could do better; `apart` says that sound and picture surely are."""
     found = [
         (quality.tracked < 0.9, f"the face is missing in {1 - quality.tracked:.0%} of the video"),
         (quality.eyes < 50, f"the face is small ({quality.eyes:.0f} pixels between the eyes): go nearer, 100 are good"),
@@ -304,7 +305,7 @@ def _warnings(quality: Quality) -> tuple[str, ...]:
         (quality.level is None, "there is no sound"),
         (quality.level is not None and quality.level < -45, "the sound is very quiet"),
         (
-            quality.offset is not None and abs(quality.offset) > 0.06 + 3 * (quality.offset_error or 0),
+            apart,
             f"sound and picture are {abs(quality.offset or 0) * 1000:.0f} ms apart: --offset auto mends it",
         ),
         (
