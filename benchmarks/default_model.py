@@ -290,6 +290,28 @@ def jaw(bench: Bench) -> Figures:
         every = list(bench.corpus.select(source=LENT_VOICE))
         yield Figure("left out of training: jaw, r, all pieces", metrics.interval(_jaws(bench, bench.unseen, every)))
         yield Figure("rules: jaw, r, all pieces", metrics.interval(_jaws(bench, rules, every)))
+        yield from _stranger(bench, bench.unseen)
+
+
+STRANGER_CLIPS = 3
+"""Training pieces of FACEGOOD's speaker that are his style, some 17 s."""
+
+
+def _stranger(bench: Bench, who: Performer) -> Figures:
+    """What a few seconds of a stranger's motion do for his held-out pieces."""
+    shown = list(bench.corpus.select("train", source=LENT_VOICE))[:STRANGER_CLIPS]
+    clips = [bench.corpus.read(entry) for entry in shown]
+    seconds = sum(entry.seconds for entry in shown)
+    take = style.sample(bench.corpus, clips)
+    for what, wish in (("in no style", None), (f"in his style, of {seconds:.0f} s", take)):
+        rows: list[dict[str, float]] = []
+        for entry in bench.held(LENT_VOICE):
+            clip = bench.corpus.read(entry)
+            made = who.perform(clip.audio, wish)[: len(clip.motion)]
+            jaw = metrics.correlation(*(m[:, ARKIT.index("jawOpen")] for m in (made, clip.motion.values)))
+            rows.append(metrics.lips(bench.face, made, clip.motion.values) | {"jaw": jaw})
+        for name, words in (("jaw", "jaw, r"), ("aperture", "lip gap, r"), ("lve", "lip-vertex error, mm")):
+            yield Figure(f"left out, held-out pieces, {what}: {words}", metrics.interval([row[name] for row in rows]))
 
 
 def _jaws(bench: Bench, who: Performer, entries: Sequence[Entry]) -> list[float]:
