@@ -34,8 +34,8 @@ LIMITS = [
     "The head is learnt from motion that rules made: alive, not a person's. Lids, gaze and nods are the rules'.",
     "Cheeks, nose, squint, tongue and the jaw's forward shift were not measured and stay at rest.",
     "No emotion is heard; a style clip is the way to ask for one.",
-    "Styles are those of the two people and the planted habits. Of 12 s of somebody whom no training saw the mouth "
-    "takes nothing: personalise the model for that.",
+    "The model itself has learnt the ways of two people and eight planted habits. A stranger's clip is followed by its "
+    "moments (where the mouth rests, how far it moves), which brings lips nearer but is no acquaintance: personalise.",
 ]
 
 

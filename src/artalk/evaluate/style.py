@@ -288,12 +288,12 @@ def _says(entry: Entry) -> str:
     return entry.text or entry.id
 
 
-def _spread(entries: list[Entry], most: int) -> list[Entry]:
+def _spread(entries: Sequence[Entry], most: int) -> list[Entry]:
     places = np.linspace(0, len(entries) - 1, min(most, len(entries)))
     return [entries[round(float(place))] for place in places]
 
 
-def _one_of_each(entries: list[Entry]) -> list[Entry]:
+def _one_of_each(entries: Sequence[Entry]) -> list[Entry]:
     """One entry of each sentence, of those with motion."""
     return list({_says(entry): entry for entry in entries if entry.observed and entry.frames >= FPS}.values())
 

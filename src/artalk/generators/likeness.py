@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artalk.audio import Audio, load
 from artalk.channels import ARKIT
@@ -151,7 +152,8 @@ def between(usual: Motion, clip: Motion, strength: float = 1.0) -> Map:
     """
     mean, deviation = moments(usual.values)
     wanted_mean, wanted_deviation = moments(clip.values)
-    share = strength * _believed(float(clip.duration))
+    # What goes beyond the clip is the model's guidance: a map that went on would leave what a face can do.
+    share = np.minimum(strength * _believed(float(clip.duration)), 1.0)
     shown = np.zeros(len(ARKIT), np.bool_)
     shown[COLUMNS] = np.ptp(clip.values[:, COLUMNS], axis=0) > 1e-6
     livelier = _beyond(np.log((wanted_deviation + SMALLEST) / (deviation + SMALLEST)), ALIKE)
@@ -169,7 +171,7 @@ def _believed(seconds: float) -> FloatArray:
     return share
 
 
-def _beyond(apart: FloatArray, allowed: FloatArray | float) -> FloatArray:
+def _beyond(apart: NDArray[np.floating], allowed: NDArray[np.floating] | float) -> NDArray[np.floating]:
     """What of a difference goes beyond what is allowed."""
     return np.sign(apart) * np.maximum(np.abs(apart) - allowed, 0)
 
