@@ -24,6 +24,9 @@ Made: TypeAlias = tuple[NDArray[np.float32], Any]
 
 log = logging.getLogger(__name__)
 
+CROWD = 16
+"""Sessions that warm a model up together: as many as a trained one works on in one run."""
+
 TICK = 0.02
 """Seconds between looks at the clock while no sound comes."""
 
@@ -100,13 +103,16 @@ class Engine:
         return self._task is not None and not self._task.done()
 
     async def warm_up(self, generator: Generator) -> None:
-        """Have a model make its first frames before anybody waits for them."""
+        """Have a model make its first frames before anybody waits for them, for one session and for a crowd.
+
+        The runtime keeps the memory of the largest crowd it has met: it is taken now, and not in the midst of a frame.
+        """
 
         def work() -> None:
             sound = np.zeros((generator.window + generator.lookahead) * generator.hop, np.float32)
             state = generator.begin(FREE, 0)
-            for _ in range(3):
-                state = generator.step_many([(state, sound)])[0][1]
+            for count in (1, CROWD, CROWD // 2, CROWD // 4, 1):
+                state = generator.step_many([(state, sound)] * count)[0][1]
             # What lives for ever need not be looked through again: a collection in the midst of a frame is a pause.
             gc.collect()
             gc.freeze()
