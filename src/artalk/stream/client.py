@@ -72,6 +72,7 @@ class Live:
         self._timeout = timeout
         self._saved: bytes | None = None
         self._waiting: list[Event] = []
+        self._over = False
         self._open = ExitStack()
         try:
             opened = open_socket(_address(url), max_size=None, compression=None, open_timeout=timeout)
@@ -152,7 +153,7 @@ class Live:
         pending, self._waiting = self._waiting, []
         yield from pending
         wait = 0.0 if pending else timeout
-        while (event := self._event(wait)) is not None:
+        while not self._over and (event := self._event(wait)) is not None:
             yield event
             wait = 0.0
 
@@ -168,6 +169,7 @@ class Live:
             events.append(event)
             if isinstance(event, Fault) and event.fatal:
                 break
+        self._over = True
         return events
 
     def close(self) -> None:
