@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from artalk.generators.exported import CROWD
 from artalk.generators.generator import FREE, Generator
 from artalk.motion import Motion
 from artalk.serve.metrics import Metrics
@@ -23,9 +24,6 @@ Step: TypeAlias = tuple[Any, NDArray[np.float32]]
 Made: TypeAlias = tuple[NDArray[np.float32], Any]
 
 log = logging.getLogger(__name__)
-
-CROWD = 16
-"""Sessions that warm a model up together: as many as a trained one works on in one run."""
 
 TICK = 0.02
 """Seconds between looks at the clock while no sound comes."""
