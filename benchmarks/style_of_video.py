@@ -6,16 +6,18 @@
 
 FOLDER holds videos of one speaker, whose tracked sentences are the source --speaker (grid_s1) of CORPUS. The model
 performs sounds that neither were trained on nor are the speaker's: with no style, with every style that it knows by
-name, with each video's, and with all videos together. Distances are those of `artalk.evaluate.style`: between the
-distributions of 13 curves of the face and of their speeds, to those of the speaker's training sentences, in deviations.
-Intervals are bootstrap over sounds; held-out sentences of the speaker, as long as a sound, show what is to be reached.
+name, with each video's, with all videos together, and with the corpus' own motion of the videos' sentences. Distances
+are those of `artalk.evaluate.style`: between the distributions of 13 curves of the face and of their speeds, to those
+of the speaker's training sentences, in deviations. Intervals are bootstrap over sounds; held-out sentences of the
+speaker, as long as a sound, show what is to be reached. A second table says how far the weights of each video are from
+those of the corpus, by itself and with the rest pose of all.
 With --other, a source of CORPUS with one other speaker (facegood_zh), a second table says how far the same styles, and
 one of 12 s of that speaker's held-out motion, are from either of the two, by what both of them show.
 The .mp4 shows --far, no style and the videos' style side by side on the first sound.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +31,7 @@ import artalk
 from artalk import api
 from artalk.audio import Audio
 from artalk.channels import ARKIT
-from artalk.data.clips import FPS, Corpus
+from artalk.data.clips import FPS, Clip, Corpus
 from artalk.errors import BadInput
 from artalk.evaluate import metrics, style
 from artalk.evaluate.face import Face, of_rig
@@ -113,20 +115,59 @@ def between(bench: Bench, corpus: Corpus, other: str, made: dict[str, list[Motio
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
-def conditions(generator: Generator, videos: dict[str, Prepared]) -> Iterator[tuple[str, Condition]]:
-    """No style, the model's own, each video's and all videos'; and all without one of the steps of `prepare.terms`."""
+def conditions(
+    generator: Generator, videos: dict[str, Prepared], together: dict[str, Prepared], solved: list[Motion]
+) -> Iterator[tuple[str, Condition]]:
+    """No style, the model's own, each video's and all videos'; and all without one of the steps of `prepare.terms`.
+
+    Last what the corpus itself, which knows the speaker from all sentences, has `solved` of the same ones.
+    """
     yield "none", Condition()
     for name in generator.styles:
         yield name, Condition({name: 1.0})
     for name, done in videos.items():
         yield f"video {name}", api.condition(generator, style_of(done))
-    whole = terms.still_eyes(joined([terms.on_ict(style_of(done).motion) for done in videos.values()]))
+    apart = joined([terms.on_ict(style_of(done).motion) for done in videos.values()])
+    yield "all videos, each with a rest of its own", Condition(terms.still_eyes(apart))
+    whole = terms.still_eyes(joined([terms.on_ict(style_of(done).motion) for done in together.values()]))
     for strength in (1.0, 1.5, 2.0):
         yield f"all videos, strength {strength:g}", Condition(whole, strength)
-    seen = joined([done.motion.resample(FPS) for done in videos.values()])
+    seen = joined([done.motion.resample(FPS) for done in together.values()])
     yield "all videos, on the built-in head", Condition(terms.still_eyes(seen))
     yield "all videos, lids and gaze moving", Condition(terms.on_ict(seen))
     yield "all videos, as prepared", Condition(seen)
+    if solved:
+        yield "the corpus' own motion of these sentences", Condition(joined(solved))
+
+
+def same_sentences(corpus: Corpus, speaker: str, videos: Iterable[str]) -> list[Clip]:
+    """The speaker's clips of the corpus that are called as the videos end, such as grid_bbaf2n."""
+    names = {f"{speaker}-{name.rpartition('_')[2]}" for name in videos}
+    return [corpus.read(entry) for entry in corpus.select(source=speaker, style="") if entry.id in names]
+
+
+def solves(bench: Bench, corpus: Corpus, videos: dict[str, Prepared], together: dict[str, Prepared]) -> None:
+    """Print how far the solve of each video is from the corpus' own of its sentence, alone and with the others."""
+    columns = [column for part in ("jaw", "mouth", "brows") for column in range(len(ARKIT))[ARKIT.slice(part)]]
+    columns = [column for column in columns if bench.seen[column]]
+    print("\n| video | smile in the corpus | by itself | with the others | weights off by itself | with the others |")
+    print("|---" * 6 + "|")
+    for name in videos:
+        for clip in same_sentences(corpus, bench.way[0], [name]):
+            true, smiles, off = clip.motion.values, [smile(clip.motion)], []
+            for done in (videos[name], together[name]):
+                motion = terms.on_ict(style_of(done).motion)
+                count = min(len(true), len(motion))
+                apart = motion.values[:count, columns] - true[:count, columns]
+                smiles.append(smile(motion))
+                off.append(float(np.sqrt(np.mean(apart**2))))
+            cells = [f"{value:.2f}" for value in smiles] + [f"{value:.3f}" for value in off]
+            print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def smile(motion: Motion) -> float:
+    """The mean of both corners."""
+    return float((motion.channel("mouthSmileLeft") + motion.channel("mouthSmileRight")).mean() / 2)
 
 
 def sounds(paths: Sequence[Path], seconds: float) -> list[Audio]:
@@ -150,9 +191,13 @@ def said(spread: metrics.Spread) -> str:
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
-def table(bench: Bench, corpus: Corpus, videos: dict[str, Prepared], far: str) -> dict[str, list[Motion]]:
+def table(
+    bench: Bench, corpus: Corpus, videos: dict[str, Prepared], together: dict[str, Prepared], far: str
+) -> dict[str, list[Motion]]:
     """Print the table; what was made with each style."""
-    made = {name: bench.perform(condition) for name, condition in conditions(bench.generator, videos)}
+    solved = [clip.motion for clip in same_sentences(corpus, bench.way[0], videos)]
+    wanted = conditions(bench.generator, videos, together, solved)
+    made = {name: bench.perform(condition) for name, condition in wanted}
     curves = {name: [bench.curves(motion.values) for motion in motions] for name, motions in made.items()}
     apart = {name: np.array([bench.apart(each) for each in own]) for name, own in curves.items()}
     print(
@@ -208,7 +253,10 @@ def main() -> None:
     way = (options.speaker, "")
     bench = Bench(generator, face, found, seen, way, sounds(options.sounds, options.seconds))
     videos = {path.stem: api.prepare(path, model=options.landmarker) for path in paths}
-    made = table(bench, corpus, videos, options.far)
+    met = api.meet(paths, model=options.landmarker)
+    together = {path.stem: api.prepare(path, model=options.landmarker, met=met) for path in paths}
+    made = table(bench, corpus, videos, together, options.far)
+    solves(bench, corpus, videos, together)
     if options.other:
         between(bench, corpus, options.other, made)
     columns = {options.far: options.far, "no style": "none", "of the videos": "all videos, strength 1"}

@@ -14,6 +14,7 @@ from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.collect import collect
 from artalk.data.clips import Corpus
 from artalk.data.shards import Shards
+from artalk.data.tracks import Person
 from artalk.errors import BadInput
 from artalk.retarget import flame
 from tests.captures.reading import read
@@ -163,6 +164,77 @@ def test_a_video_without_a_face_is_counted(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe", sys)
     done = collect(tmp_path / "in", tmp_path / "out", model="face.task")
     assert done.report.rejected == {"no face": (1, 2.0)}
+
+
+class Films:
+    """Videos that are not tracked: what `collect` asks of `api` about whom."""
+
+    def __init__(self, monkeypatch, folder, count=3):
+        self.folder, self.met, self.given = folder, [], []
+        for k in range(count):
+            self.add(f"ann/film{k}", k)
+        self.add("bob/film", 7)
+        monkeypatch.setattr(api, "meet", self.meet)
+        monkeypatch.setattr(api, "prepare", self.prepare)
+        monkeypatch.setitem(sys.modules, "mediapipe", sys)
+
+    def add(self, name, seed):
+        path = self.folder / f"{name}.mp4"
+        write_take(path.parent, path.stem, 2.0, seed)
+        path.with_suffix(".csv").unlink()
+        path.write_bytes(b"")
+
+    def meet(self, videos, **_):
+        self.met.append(sorted(Path(video).name for video in videos))
+        lids = {"Left": (0.01, 0.001), "Right": (0.01, 0.001)}
+        return Person(np.ones((478, 3)), lids, {"Left": np.zeros(2), "Right": np.zeros(2)})
+
+    def prepare(self, video, *, met, **_):
+        self.given.append((Path(video).name, met is not None))
+        raise BadInput("no face is in it")
+
+    def collect(self, out, **options):
+        self.met, self.given = [], []
+        collect(self.folder, out, model="face.task", **options)
+        return self.met, sorted(self.given)
+
+
+def test_a_speakers_videos_are_met_once_and_newcomers_move_nobody(tmp_path, monkeypatch):
+    films = Films(monkeypatch, tmp_path / "in")
+    met, given = films.collect(tmp_path / "out")
+    assert met == [["film0.mp4", "film1.mp4", "film2.mp4"]]
+    assert given == [("film.mp4", False), *((f"film{k}.mp4", True) for k in range(3))]
+    assert films.collect(tmp_path / "out") == ([], [])
+    films.add("ann/film3", 9)
+    assert films.collect(tmp_path / "out") == ([], [("film3.mp4", True)])
+    films.add("bob/more", 10)  # bob's first film is worth more now
+    assert films.collect(tmp_path / "out") == ([["film.mp4", "more.mp4"]], [("film.mp4", True), ("more.mp4", True)])
+    assert len(films.collect(tmp_path / "out", again=True)[0]) == 2
+
+
+def test_a_corpus_that_is_moved_is_still_done(tmp_path, monkeypatch):
+    films = Films(monkeypatch, tmp_path / "in")
+    films.collect(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert films.collect(tmp_path / "moved") == ([], [])
+
+
+def test_who_smiles_in_one_video_of_three_smiles_in_the_corpus(run, tmp_path):
+    pytest.importorskip("mediapipe")
+    model = shared("assets/face_landmarker_v2_with_blendshapes.task")
+    for name in ("bbaf2n", "bbaf3s", "bbaf4p"):
+        place = tmp_path / "in" / f"{name}.mpg"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(shared(f"assets/video/grid_{name}.mpg").read_bytes())
+    assert run("prepare", tmp_path / "in", "-o", tmp_path / "out", "--model", model)[0] == 0
+    corpus = Corpus(tmp_path / "out")
+    clips = {entry.id[-6:]: corpus.read(entry).motion for entry in corpus.entries}
+    smiles = {
+        name: (motion.channel("mouthSmileLeft") + motion.channel("mouthSmileRight")).mean() / 2
+        for name, motion in clips.items()
+    }
+    assert smiles["bbaf3s"] > 0.08
+    assert max(smiles["bbaf2n"], smiles["bbaf4p"]) < 0.03
 
 
 def test_shards_by_the_command(alone, run, tmp_path):

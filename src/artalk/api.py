@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,6 +20,8 @@ from artalk.motion import Fps, Motion, exact_fps
 
 if TYPE_CHECKING:
     from artalk.audio import Audio
+    from artalk.data.landmarks import Face as Landmarks
+    from artalk.data.tracks import Person
     from artalk.generators.generator import Condition, Generator, Stream
     from artalk.prepare.style import Style as PersonStyle
     from artalk.prepare.video import Prepared
@@ -338,26 +340,45 @@ def prepare(
     smooth: bool = True,
     model: Location | None = None,
     progress: Progress | None = None,
+    met: Person | None = None,
 ) -> Prepared:
     """Motion from a video of a face: `prepare("me.mp4").motion`, with what it is worth in `.quality`.
 
     `face` is the model that is solved on, "head" (built in) or "ict" (see `artalk assets`); `which` of several faces;
-    `offset` in seconds by which the picture comes after the sound, "auto" for what is found. `model` is MediaPipe's
-    face landmarker (default: the asset `face-landmarker`). Needs the extra `track`.
+    `offset` in seconds by which the picture comes after the sound, "auto" for what is found; `met` is who it is by
+    several videos (`meet`). `model` is MediaPipe's face landmarker (default: the asset `face-landmarker`). Needs the
+    extra `track`.
     """
-    from artalk import assets
-    from artalk.data.landmarks import head_face, ict_face
     from artalk.prepare.video import Wishes
     from artalk.prepare.video import prepare as prepare_video
     from artalk.rigs.head import head
 
     wishes = Wishes(which, offset, smooth)
     task = prepare_check(face, model)
-    if face == "head":
-        return prepare_video(Path(video), task, wishes, head_face(), (), progress)
+    others = () if face == "head" else (head(),)
+    return prepare_video(Path(video), task, wishes, _landmarks(face), others, progress, met)
+
+
+def meet(
+    videos: Sequence[Location], *, face: str = "head", which: Which = "largest", model: Location | None = None
+) -> Person | None:
+    """Who it is in short videos of one person, whose `prepare` is better for knowing it: see `prepare.people`.
+
+    None where no two of them show the same person. Needs the extra `track`.
+    """
+    from artalk.prepare.video import meet as meet_in_videos
+
+    task = prepare_check(face, model)
+    return meet_in_videos([Path(video) for video in videos], task, which, _landmarks(face))
+
+
+def _landmarks(name: str) -> Landmarks:
+    """The face model of `prepare`."""
+    from artalk import assets
+    from artalk.data.landmarks import head_face, ict_face
     from artalk.rigs import ict
 
-    return prepare_video(Path(video), task, wishes, ict_face(ict.load(assets.get("ict"))), (head(),), progress)
+    return head_face() if name == "head" else ict_face(ict.load(assets.get("ict")))
 
 
 def prepare_check(face: str = "head", model: Location | None = None) -> Path:
@@ -376,27 +397,49 @@ def prepare_check(face: str = "head", model: Location | None = None) -> Path:
 
 
 def style_from(
-    source: Location,
+    source: Location | Sequence[Location],
     *,
     which: Which = "largest",
     model: Location | None = None,
     fps: Fps | None = None,
     progress: Progress | None = None,
 ) -> PersonStyle:
-    """A person's way of moving: of a video as `prepare` tracks it, of a capture or of a motion file.
+    """A person's way of moving: of a video as `prepare` tracks it, of a capture or of a motion file, or of several.
 
-    `fps` is the rate of a capture that does not say its own. See `artalk.prepare.style`. Raises `BadInput` where a face
-    is seen for less than 2 seconds, or a rate is said of what has one.
+    Several videos of a person know them better together (`meet`). `fps` is the rate of a capture that does not say its
+    own. See `artalk.prepare.style`. Raises `BadInput` where a face is seen for less than 2 seconds, or a rate is said
+    of what has one.
     """
+    from artalk.prepare import style as styles
+
+    if isinstance(source, str | PathLike):
+        return _style_of(Path(source), which, model, fps, progress)
+    paths = [Path(each) for each in source]
+    if not paths:
+        raise BadInput("a style is of one recording at least, got none")
+    videos = [path for path in paths if is_video(path)]
+    met = meet(videos, which=which, model=model) if len(videos) > 1 else None
+    parts = [_style_of(path, which, model, fps, progress, met) for path in paths]
+    return parts[0] if len(parts) == 1 else styles.joined(parts)
+
+
+def _style_of(
+    path: Path,
+    which: Which,
+    model: Location | None,
+    fps: Fps | None,
+    progress: Progress | None,
+    met: Person | None = None,
+) -> PersonStyle:
+    """The style of one recording."""
     from artalk.prepare import captured
     from artalk.prepare import style as styles
 
-    path = Path(source)
     if captured.is_meant(path):
         return styles.style_of_capture(captured.take(path, fps).capture, styles.face_of(path))
     if is_video(path):
         captured.expect_no_rate(fps, path, "a video")
-        return styles.style_of(prepare(path, which=which, model=model, progress=progress))
+        return styles.style_of(prepare(path, which=which, model=model, progress=progress, met=met))
     motion = _loaded(path, fps)
     return styles.style(motion, np.ones(len(motion), np.bool_))
 

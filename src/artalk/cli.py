@@ -340,7 +340,9 @@ def shards(
 
 @style_app.command("from")
 def style_from(
-    source: Annotated[str, typer.Argument(help="A video of a person who talks, a capture, or motion.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="A video of a person who talks, a capture, or motion; several of one person.")
+    ],
     output: Annotated[str, typer.Option("-o", "--output", help="Where the style goes: me.style.npz.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw what it shows into this picture.")] = None,
     which: Annotated[str, typer.Option("--face", help="Of several faces: largest, left or right.")] = "largest",
@@ -354,13 +356,15 @@ def style_from(
     """A person's way of moving out of a video or a capture, to follow with --style.
 
     artalk style from me.mp4 -o me.style.npz
+
+    artalk style from monday.mp4 friday.mp4 -o me.style.npz
     """
     from artalk.prepare import style
 
     target = _writable(Path(output))
     fps = None if source_fps is None else exact_fps(source_fps)
-    with _bar(f"reading {Path(source).name}", quiet) as progress:
-        found = api.style_from(source, which=_which(which), model=model, fps=fps, progress=progress)
+    with _bar(f"reading {', '.join(Path(source).name for source in sources)}", quiet) as progress:
+        found = api.style_from(sources, which=_which(which), model=model, fps=fps, progress=progress)
     style.save(found, target)
     if plot:
         style.draw(found, Path(plot))

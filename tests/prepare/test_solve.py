@@ -4,7 +4,7 @@ import pytest
 from artalk.channels import ARKIT
 from artalk.data.tracks import SOLVED
 from artalk.errors import BadInput
-from artalk.prepare import solve
+from artalk.prepare import people, solve
 from artalk.prepare.quality import lip_gap
 from artalk.prepare.solve import perform
 from tests.prepare.faces import PIXELS, at_rest, take_of, weights_of
@@ -48,7 +48,7 @@ def test_a_long_take_is_solved_in_blocks_that_do_not_show(monkeypatch):
 def test_a_person_is_known_by_stretches_of_a_long_take(monkeypatch):
     take = take_of(weights_of(400), noise=0.02)
     whole = performed(take).tracker.person
-    monkeypatch.setattr(solve, "KNOWN_BY", 100)
+    monkeypatch.setattr(people, "KNOWN_BY", 100)
     some = performed(take).tracker.person
     assert np.linalg.norm(whole.points - some.points, axis=1).max() < 0.002
 

@@ -179,6 +179,19 @@ def test_the_default_model_knows_its_reader_by_a_video(grid):
 
 
 @pytest.mark.usefixtures("at_home")
+def test_several_videos_are_one_style_and_one_person(grid, tmp_path, capsys):
+    smiling = grid.with_name("grid_bbaf3s.mpg")
+    code, _, err = run(capsys, "style", "from", grid, smiling, "-o", tmp_path / "me.style.npz")
+    assert (code, "style     of 6.0 s" in err) == (0, True)
+    both = artalk.load(tmp_path / "me.style.npz")
+    assert len(both) == 150
+    alone = api.style_from(smiling).motion.channel("mouthSmileLeft").mean()
+    assert alone < 0.02  # it is taken for the rest
+    assert both.channel("mouthSmileLeft")[75:].mean() > 0.05
+    assert npz.notes(tmp_path / "me.style.npz")["face"] == "head"
+
+
+@pytest.mark.usefixtures("at_home")
 def test_a_video_is_a_style(grid):
     style = api.condition(Visemes(), grid).style
     assert isinstance(style, Motion)

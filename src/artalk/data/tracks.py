@@ -8,7 +8,7 @@ through bounded least squares. Lids and gaze, of which landmarks tell directly, 
 import io
 import lzma
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -180,6 +180,11 @@ def person(frames: Float, quiet: NDArray[np.bool_], face: Face) -> Person:
     rest = laid(rest[None], scale, turn, shift)[0]
     still = stabilised(frames, rest)
     return Person(rest, _lid_ranges(still), _usual_gaze(still))
+
+
+def seen_again(met: Person, frames: Float) -> Person:
+    """A person whom other recordings show, in (frames, 478, 3) landmarks of one more, where the camera is elsewhere."""
+    return replace(met, gaze=_usual_gaze(stabilised(frames, met.points)))
 
 
 def stabilised(points: Float, rest: Float) -> Float:

@@ -23,12 +23,14 @@ from artalk.data.landmarks import (
     head_face,
     similarity,
 )
-from artalk.data.tracks import CONTACT, Person, Track, Tracker, mean_turn, person, resting, stabilised
+from artalk.data.tracks import CONTACT, Person, Track, Tracker, mean_turn, stabilised
 from artalk.errors import BadInput
 from artalk.motion import Motion
 from artalk.prepare.gaps import Gap, bridgeable, bridged, eased, marked
+from artalk.prepare.people import LEAST, known
 from artalk.prepare.smoothing import HEAD, blurred, calmed
 from artalk.prepare.take import Clock, Take, runs
+from artalk.prepare.tracked import between_eyes, tracked
 from artalk.rigs.blendshape import BlendshapeRig
 
 Float = NDArray[np.float64]
@@ -36,9 +38,6 @@ Flags = NDArray[np.bool_]
 
 BLOCK, OVERLAP = 1500, 25
 """Frames solved at a time, and frames before them that the solver sees and that are thrown away."""
-
-KNOWN_BY, STRETCH = 6000, 50
-"""Frames of a long video by which a person is known, taken in stretches of this many."""
 
 TURNED = 60.0
 """Degrees of turning away after which half the face is guessed."""
@@ -84,17 +83,24 @@ class Performance:
 
 
 def perform(
-    take: Take, clock: Clock, face: Face | None = None, others: tuple[BlendshapeRig, ...] = (), smooth: bool = True
+    take: Take,
+    clock: Clock,
+    face: Face | None = None,
+    others: tuple[BlendshapeRig, ...] = (),
+    smooth: bool = True,
+    met: Person | None = None,
 ) -> Performance:
     """Solve a take on a face model (default: the built-in head), so that the lips of `others` close with its own.
+
+    `met` is who it is by other recordings as well (`people.meet`); see `people.known`.
 
     Memory grows by some 1.5 kB a frame, whatever the size of the pictures. Raises `BadInput` where no face was seen.
     """
     found, shots = take.facts(clock)
-    if found.sum() < 5:
+    if found.sum() < LEAST:
         raise BadInput(f"no face was found in {len(found) - int(found.sum())} of {len(found)} frames: nothing to solve")
     face = face or head_face()
-    tracker = Tracker(face, known(take, clock, found, face), others)
+    tracker = Tracker(face, known(take, clock, found, face, met), others)
     solved = _join([_solved(tracker, take, clock, found, first, last) for first, last in _blocks(len(clock))])
     usable = found & ~_outliers(solved, clock.fps)
     short = bridgeable(usable, shots, clock.fps)
@@ -126,26 +132,6 @@ def perform(
     )
 
 
-def known(take: Take, clock: Clock, found: Flags, face: Face) -> Person:
-    """Who it is: a rest pose and ranges, from stretches spread over the whole take.
-
-    Where the lips never rest, the frames in which they are nearest to it stand in.
-    """
-    starts = np.arange(0, len(clock), STRETCH)
-    starts = starts[
-        np.unique(np.linspace(0, len(starts) - 1, min(len(starts), KNOWN_BY // STRETCH)).round().astype(int))
-    ]
-    tracks = [_track(take, clock, found, int(first), min(int(first) + STRETCH, len(clock))) for first in starts]
-    frames = np.concatenate([track.points[track.ok] for track in tracks])
-    # A rest needs a neighbourhood: where stretches follow one another, they are looked at as one.
-    whole = _one(tracks) if len(tracks) * STRETCH >= len(clock) else None
-    quiet = resting(whole)[whole.ok] if whole else np.concatenate([resting(track)[track.ok] for track in tracks])
-    if quiet.sum() < 5:
-        gap = np.linalg.norm(frames[:, UPPER_LIP] - frames[:, LOWER_LIP], axis=1) / _eyes(frames)
-        quiet = gap <= np.sort(gap)[min(len(gap) - 1, max(5, len(gap) // 50))]
-    return person(frames, quiet, face)
-
-
 @dataclass(frozen=True, eq=False)
 class _Block:
     values: Float
@@ -164,14 +150,14 @@ class _Block:
 def _solved(tracker: Tracker, take: Take, clock: Clock, found: Flags, first: int, last: int) -> _Block:
     """Frames `first` to before `last`, solved from a little earlier on."""
     early = max(first - OVERLAP, 0)
-    begun = _track(take, clock, found, early, last)
+    begun = tracked(take, clock, found, early, last)
     motion = tracker.solve(begun if begun.ok.any() else replace(begun, ok=~begun.ok))
     cut = slice(first - early, None)
     track, motion = _cut(begun, cut), replace(motion, values=motion.values[cut])
     points, rest, face = track.points, tracker.person.points, tracker.face
     metres = similarity(points[:, STABLE_ROWS], rest[STABLE_ROWS])[0]
     residual = tracker.residual(track, motion) / metres[:, None]
-    still, eyes, seen = stabilised(points, rest), _eyes(points), take.on(clock, first, last)
+    still, eyes, seen = stabilised(points, rest), between_eyes(points), take.on(clock, first, last)
     aperture = np.linalg.norm(points[:, UPPER_LIP] - points[:, LOWER_LIP], axis=1) / eyes
     apart = still[:, UPPER_LIP, 1] - still[:, LOWER_LIP, 1] - (rest[UPPER_LIP, 1] - rest[LOWER_LIP, 1])
     off = np.linalg.norm((still - rest)[:, STABLE_ROWS, :2], axis=2).mean(axis=1)
@@ -190,30 +176,6 @@ def _solved(tracker: Tracker, take: Take, clock: Clock, found: Flags, first: int
     )
 
 
-def _track(take: Take, clock: Clock, found: Flags, first: int, last: int) -> Track:
-    """Frames of a take as the solver wants them; those without a face hold a neighbour's landmarks."""
-    seen, ok = take.on(clock, first, last), found[first:last]
-    points, turn = seen.points.astype(np.float64), _turns(seen.pose[:, :3, :3].astype(np.float64), ok)
-    if ok.any() and not ok.all():
-        nearest = np.abs(np.arange(len(ok))[:, None] - np.flatnonzero(ok)[None]).argmin(axis=1)
-        points = points[np.flatnonzero(ok)[nearest]]
-    elif not ok.any():
-        points = np.broadcast_to(_any_face(take, clock, found), points.shape).copy()
-    return Track(points, turn, ok, clock.fps)
-
-
-def _any_face(take: Take, clock: Clock, found: Flags) -> Float:
-    at = int(np.flatnonzero(found)[0])
-    return take.on(clock, at, at + 1).points[0].astype(np.float64)
-
-
-def _turns(matrices: Float, ok: Flags) -> Float:
-    """Rotations (frames, 3, 3) nearest to what lies between two of them; none where nothing was seen."""
-    safe = np.where(ok[:, None, None], matrices, np.eye(3))
-    left, _, right = np.linalg.svd(safe)
-    return left @ right
-
-
 def _cut(track: Track, part: slice) -> Track:
     return Track(track.points[part], track.turn[part], track.ok[part], track.fps)
 
@@ -221,15 +183,6 @@ def _cut(track: Track, part: slice) -> Track:
 def _mean_of(residual: Float, face: Face, numbers: frozenset[int]) -> Float:
     """(frames,) means of the (frames, K) distances of some landmarks."""
     return residual[:, np.isin(face.numbers, list(numbers))].mean(axis=1)
-
-
-def _one(tracks: Sequence[Track]) -> Track:
-    return Track(
-        np.concatenate([track.points for track in tracks]),
-        np.concatenate([track.turn for track in tracks]),
-        np.concatenate([track.ok for track in tracks]),
-        tracks[0].fps,
-    )
 
 
 def _blocks(count: int) -> Iterator[tuple[int, int]]:
@@ -261,7 +214,3 @@ def _with_head(solved: _Block, usable: Flags, shots: NDArray[np.int64]) -> Float
             turned = np.einsum("nij,kj->nik", solved.turn[chosen], mean_turn(solved.turn[chosen & usable]))
             values[np.ix_(chosen, ARKIT.indices(("headX", "headY", "headZ")))] = rotation.matrix_to_rotvec(turned)
     return values
-
-
-def _eyes(points: Float) -> Float:
-    return np.linalg.norm(points[:, LEFT_EYE] - points[:, RIGHT_EYE], axis=1)

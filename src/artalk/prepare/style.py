@@ -1,5 +1,6 @@
 """A person's way of moving from a recording: the sample that a model follows, and in words what it shows."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -111,6 +112,18 @@ def style(motion: Motion, ok: NDArray[np.bool_], face: str = "", observed: NDArr
     shown = np.ones(len(ARKIT), bool) if observed is None else observed
     known = {name: value for name, value in traits(whole).items() if shown[ARKIT.indices(SHOWN_BY[name])].any()}
     return Style(whole, round(seconds, 2), known, face)
+
+
+def joined(parts: Sequence[Style]) -> Style:
+    """The style of a person whom several recordings show; raises `BadInput` where they were solved on several faces."""
+    faces = {part.face for part in parts}
+    if len(faces) != 1:
+        names = ", ".join(sorted(face or "nobody knows which" for face in faces))
+        raise BadInput(f"recordings that are one style have motion solved on one face, got {names}; use videos alone")
+    motion = Motion(np.concatenate([part.motion.values for part in parts]), ARKIT, FPS)
+    whole = _liveliest(motion)
+    known = {name: value for name, value in traits(whole).items() if all(name in part.traits for part in parts)}
+    return Style(whole, round(sum(part.seconds for part in parts), 2), known, faces.pop())
 
 
 def sample(motion: Motion, ok: NDArray[np.bool_]) -> Motion:

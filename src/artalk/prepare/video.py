@@ -1,14 +1,17 @@
 """A video becomes motion: track, put on an even clock, solve, listen, judge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from artalk.data.landmarks import Face
-from artalk.errors import BadInput
+import numpy as np
+
+from artalk.data.landmarks import Face, head_face
+from artalk.data.tracks import Person
+from artalk.errors import BadAudio, BadFile, BadInput
 from artalk.motion import Motion
-from artalk.prepare import film, sync
+from artalk.prepare import film, people, sync
 from artalk.prepare.film import Facts, Sound
 from artalk.prepare.quality import Quality, Source, measure
 from artalk.prepare.shots import Cuts
@@ -74,25 +77,26 @@ def prepare(
     face: Face | None = None,
     others: tuple[BlendshapeRig, ...] = (),
     progress: Progress | None = None,
+    met: Person | None = None,
 ) -> Prepared:
     """Turn the video at `path` into motion, with the face landmarker's `model` (see `artalk assets`).
 
-    `face` is what is solved on (default: the built-in head); the lips of `others` close with it. `progress` is called
-    with the pictures done and their likely number. Raises `MissingFile` and `BadFile` for what is no video, `BadInput`
-    where no face is in it.
+    `face` is what is solved on (default: the built-in head); the lips of `others` close with it; `met` is who it is by
+    several videos (`meet`). `progress` is called with the pictures done and their likely number. Raises `MissingFile`
+    and `BadFile` for what is no video, `BadInput` where no face is in it.
     """
     place = Path(path)
     facts = film.facts(place)
     take = watch(place, model, wishes.which, facts, progress)
     sound = film.sound(place, facts.sound_after) if facts.has_sound else None
     clock, shift = take.clock(), 0.0
-    done = perform(take, clock, face, others, wishes.smooth)
+    done = perform(take, clock, face, others, wishes.smooth, met)
     offset = None if sound is None else sync.offset(done.motion, done.ok, sound)
     found = offset.seconds if offset is not None and offset.sure else 0.0
     shift = found if wishes.offset == "auto" else float(wishes.offset or 0.0)
     if shift:
         clock = take.clock(shift)
-        done = perform(take, clock, face, others, wishes.smooth)
+        done = perform(take, clock, face, others, wishes.smooth, met)
         offset = None if sound is None else sync.offset(done.motion, done.ok, sound)
     width, height = facts.size if facts.turned % 180 == 0 else facts.size[::-1]
     others_seen = sum(count > 0 for count in take.others) / len(take.others)
@@ -100,12 +104,42 @@ def prepare(
     return Prepared(place, done, measure(source, done, sound, offset), sound, facts, take, clock, shift)
 
 
-def watch(path: Path, model: Path, which: Which, facts: Facts, progress: Progress | None = None) -> Take:
-    """Everything that the tracker sees in a video, on disk."""
+def meet(paths: Sequence[Path], model: Path, which: Which = "largest", face: Face | None = None) -> Person | None:
+    """Who it is in several videos of one person, by some seconds of some of them; see `people.meet`.
+
+    Videos that cannot be read, or without a face, say nothing.
+    """
+    chosen = np.linspace(0, len(paths) - 1, min(len(paths), people.GLANCES)).round().astype(int)
+    return people.meet(_glances([paths[int(k)] for k in chosen], model, which), face or head_face())
+
+
+def _glances(paths: Sequence[Path], model: Path, which: Which) -> Iterator[people.Glance]:
+    for path in paths:
+        try:
+            take = watch(path, model, which, film.facts(path), seconds=people.GLANCE)
+        except (BadFile, BadAudio):
+            continue
+        clock = take.clock()
+        found, _ = take.facts(clock)
+        if found.sum() >= people.LEAST:
+            yield people.glance(take, clock, found)
+
+
+def watch(
+    path: Path,
+    model: Path,
+    which: Which,
+    facts: Facts,
+    progress: Progress | None = None,
+    seconds: float = float("inf"),
+) -> Take:
+    """Everything that the tracker sees in a video, or in its first seconds, on disk."""
     tracker, take, cuts, shot = Tracker(model, which), Take(), Cuts(), 0
     likely = round((facts.seconds or 0) * float(facts.rate))
     try:
         for picture in film.pictures(path):
+            if picture.time >= seconds:
+                break
             if cuts.add(picture.pixels):
                 shot += 1
                 tracker.restart()
