@@ -4,6 +4,7 @@ Everything here reads only the sound of one frame and of the frame after it, and
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,11 @@ class Spectra:
     levels: FloatArray
     pitch: FloatArray
     voicing: FloatArray
+
+    def split(self, ends: NDArray[np.intp]) -> "list[Spectra]":
+        """Parts that end before these frames, and the rest."""
+        parts = (np.split(values, ends) for values in (self.levels, self.pitch, self.voicing))
+        return [Spectra(*each) for each in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +96,13 @@ def _pitch(frames: FloatArray, sample_rate: int) -> tuple[FloatArray, FloatArray
     """
     size = frames.shape[1]
     points = 1 << (size + sample_rate // int(LOWEST_VOICE) - 1).bit_length()
-    window = np.hanning(size)
+    window, own = _window(size, points)
     heard = np.fft.rfft(frames * window, points)
     hertz = np.fft.rfftfreq(points, 1 / sample_rate)
     # Half the bins: the autocorrelation at half the sample rate is fine enough once a parabola is laid through it.
     half = points // 4 + 1
     power = np.abs(heard[:, :half]) ** 2 * ((hertz[:half] > 200) & (hertz[:half] < 1500))
     alike = np.fft.irfft(power, points // 2)
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, points)[:half]) ** 2, points // 2)
     rate = sample_rate / 2
     low, high = int(rate / HIGHEST_VOICE), int(rate / LOWEST_VOICE) + 1
     lags = np.arange(low - 1, high + 2)
@@ -109,6 +114,13 @@ def _pitch(frames: FloatArray, sample_rate: int) -> tuple[FloatArray, FloatArray
     bend = before - 2 * at + after
     shift = np.where(bend < -1e-9, 0.5 * (before - after) / np.where(bend < -1e-9, bend, -1.0), 0.0)
     return rate / (lags[peak] + np.clip(shift, -0.5, 0.5)), np.clip((at - 0.35) / 0.4, 0.0, 1.0)
+
+
+@cache
+def _window(size: int, points: int) -> tuple[FloatArray, FloatArray]:
+    """A Hann window (size,) and its autocorrelation at half the sample rate (points // 2,)."""
+    window = np.hanning(size)
+    return window, np.fft.irfft(np.abs(np.fft.rfft(window, points)[: points // 4 + 1]) ** 2, points // 2)
 
 
 def is_nothing(levels: FloatArray) -> bool:

@@ -1,8 +1,9 @@
 """Speech to motion by rules: no weights, no words, 80 ms of delay. docs/visemes.md says where the figures come from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,17 @@ class Heard:
     life: Life
 
 
+class _Listened(NamedTuple):
+    """Cues (frames, cues) that move lips and looks (frames) of one stream; its state after them, but for the mouth."""
+
+    moved: DoubleArray
+    looks: list[Look]
+    levels: hearing.Levels | None
+    cues: DoubleArray
+    usual: tuple[float, ...]
+    life: Life
+
+
 @final
 class Visemes(Generator):
     """Lips from the spectrum by rules; blinks, gaze, brows and head from prosody and counted chance.
@@ -146,22 +158,45 @@ class Visemes(Generator):
 
     def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:
         """Make a frame for each whole frame of `samples` but the last; see `Generator.step`."""
-        frames = len(samples) // self.hop - self.lookahead
-        sound = np.asarray(samples, np.float64)
-        rows = np.lib.stride_tricks.sliding_window_view(sound, 2 * self.hop)[:: self.hop][:frames]
-        spectra = hearing.spectra(rows, self.sample_rate)
-        bands, levels = _by_speaker(spectra, state.levels, 1 / float(self.fps))
-        cues = np.concatenate([state.cues, _cues(bands)])
-        moved, usual = _as_usual(_smooth(cues, frames), state.usual, 1 / float(self.fps))
-        mouth = np.concatenate([state.mouth[None], self._columns(_mouth(moved, self.settings), frames)])
-        life = state.life.copy()
-        looks = self._live(life, spectra, moved[:, CUES.index("loud")])
+        return self.step_many([(state, samples)])[0]
+
+    def step_many(self, jobs: Sequence[tuple[Heard, FloatArray]]) -> list[tuple[FloatArray, Heard]]:
+        """All streams are heard and posed together: a stream's few numbers cost less than calling for them."""
+        rows = [self._rows(samples) for _, samples in jobs]
+        counts = np.array([len(part) for part in rows])
+        ends = np.cumsum(counts)
+        spectra = hearing.spectra(np.concatenate(rows), self.sample_rate)
+        heard = [self._hear(state, part) for (state, _), part in zip(jobs, spectra.split(ends[:-1]), strict=True)]
+        looks = [look for one in heard for look in one.looks]
+        moved = np.concatenate([one.moved for one in heard])
+        mouths = self._columns(_mouth(moved, self.settings), len(moved))
+        before = np.concatenate([np.zeros((1, len(self.channels))), mouths[:-1]])
+        before[ends - counts] = [state.mouth for state, _ in jobs]
         slur = SLUR * _free(moved)[:, None]
-        values = (1 - slur) * mouth[1:] + slur * mouth[:-1] + self._columns(_rest(looks, self.settings), frames)
+        values = (1 - slur) * mouths + slur * before + self._columns(_rest(looks, self.settings), len(moved))
         weights = self.channels.of_kind("weight")
         values[:, weights] = values[:, weights].clip(0.0, 1.0)
-        after = Heard(levels, cues[-(TAPS - 1) :].copy(), usual, mouth[-1].copy(), life)
-        return values.astype(np.float32), after
+        frames = np.split(values.astype(np.float32), ends[:-1])
+        lasts = mouths[ends - 1]
+        return [
+            (made, Heard(one.levels, one.cues, one.usual, last.copy(), one.life))
+            for made, one, last in zip(frames, heard, lasts, strict=True)
+        ]
+
+    def _rows(self, samples: FloatArray) -> DoubleArray:
+        """(frames, samples): the sound of each frame and of the next one."""
+        sound = np.asarray(samples, np.float64)
+        return np.lib.stride_tricks.sliding_window_view(sound, 2 * self.hop)[:: self.hop]
+
+    def _hear(self, state: Heard, spectra: hearing.Spectra) -> _Listened:
+        """What one stream's new frames say, after what was heard before."""
+        bands, levels = _by_speaker(spectra, state.levels, 1 / float(self.fps))
+        cues = np.concatenate([state.cues, _cues(bands)])
+        smooth = _smooth(cues, len(spectra.pitch))
+        moved, usual = _as_usual(smooth, state.usual, 1 / float(self.fps))
+        life = state.life.copy()
+        looks = self._live(life, spectra, moved[:, CUES.index("loud")])
+        return _Listened(moved, looks, levels, cues[-(TAPS - 1) :].copy(), usual, life)
 
     def _live(self, life: Life, spectra: hearing.Spectra, loud: DoubleArray) -> list[Look]:
         semitones = 12 * np.log2(spectra.pitch)

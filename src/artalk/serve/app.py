@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket
 from artalk import __version__, api, edit
 from artalk.errors import ArtalkError, BadInput
 from artalk.generators.generator import Generator as Model
-from artalk.serve import logs, openapi
+from artalk.serve import heap, logs, openapi
 from artalk.serve.connection import Connection
 from artalk.serve.engine import Engine
 from artalk.serve.guard import HEADERS, Guard
@@ -371,6 +371,7 @@ def serving(settings: Settings | None = None) -> Generator[str]:
 
 def run(settings: Settings, as_json: bool = False) -> None:
     """Serve until the process is told to stop. Raises `BadInput` where the address cannot be had."""
+    heap.share()  # before the first thread
     server = Server(settings)
     logs.set_up(as_json)
     listening = _listen(settings)
