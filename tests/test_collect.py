@@ -5,17 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from artalk import api, assets, cli
+from artalk import api, assets, audio, cli
 from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.collect import collect
 from artalk.data.clips import Corpus
 from artalk.data.shards import Shards
 from artalk.data.tracks import Person
 from artalk.errors import BadInput
+from artalk.prepare import people, video
 from artalk.retarget import flame
 from tests.captures.reading import read
 from tests.data.recordings import write_take, write_wav
@@ -151,6 +153,39 @@ def test_what_tracking_needs_is_missed_before_any_work(run, tmp_path, monkeypatc
     assert "solved on head or ict" in run("prepare", tmp_path / "in", "-o", tmp_path / "out", "--solve-on", "moon")[2]
 
 
+@pytest.mark.parametrize("shift", [0.2, -0.2, 0.0])
+def test_pictures_that_are_moved_leave_what_has_both(tmp_path, monkeypatch, shift):
+    """Ends without a picture once counted as a face out of sight, and short recordings were lost."""
+    write_take(tmp_path / "in", "film", 2.0)
+    capture = read(tmp_path / "in" / "film.csv").motion.resample(25)
+    (tmp_path / "in" / "film.csv").unlink()
+    (tmp_path / "in" / "film.mp4").write_bytes(b"")
+    (tmp_path / "in" / "film.wav").rename(tmp_path / "film.wav")
+    sound = audio.load(tmp_path / "film.wav")
+    lost = 5 if shift else 0
+    seen = np.ones(len(capture), bool)
+    seen[len(seen) - lost :] = not lost or shift < 0
+    seen[:lost] &= shift >= 0
+    made = SimpleNamespace(
+        motion=capture,
+        sound=sound,
+        shift=shift,
+        face="head",
+        performance=SimpleNamespace(ok=seen),
+        quality=SimpleNamespace(residual=(0.4, 0.5)),
+    )
+    monkeypatch.setattr(api, "prepare", lambda *_, **__: made)
+    monkeypatch.setitem(sys.modules, "mediapipe", sys)
+    done = collect(tmp_path / "in", tmp_path / "out", model="face.task")
+    (entry,) = done.corpus.entries
+    clip = done.corpus.read(entry)
+    first = 5 if shift < 0 else 0
+    assert len(clip.motion) == len(capture) - lost
+    assert np.abs(clip.motion.values - capture.values[first : first + len(clip.motion)]).max() < 0.01
+    at = first * 640
+    assert np.abs(clip.audio.samples - sound.samples[at : at + len(clip.audio.samples)]).max() < 0.01
+
+
 def test_a_video_without_a_face_is_counted(tmp_path, monkeypatch):
     write_take(tmp_path / "in", "one", 2.0)
     (tmp_path / "in" / "one.wav").rename(tmp_path / "in" / "film.wav")
@@ -170,11 +205,13 @@ class Films:
     """Videos that are not tracked: what `collect` asks of `api` about whom."""
 
     def __init__(self, monkeypatch, folder, count=3):
-        self.folder, self.met, self.given = folder, [], []
+        self.folder, self.met, self.given, self.counts, self.killed_at = folder, [], [], [], 99
         for k in range(count):
             self.add(f"ann/film{k}", k)
         self.add("bob/film", 7)
-        monkeypatch.setattr(api, "meet", self.meet)
+        monkeypatch.setattr(video, "glance", self.glance)
+        monkeypatch.setattr(people, "meet", self.meet)
+        monkeypatch.setattr(api, "prepare_check", lambda **_: Path("face.task"))
         monkeypatch.setattr(api, "prepare", self.prepare)
         monkeypatch.setitem(sys.modules, "mediapipe", sys)
 
@@ -184,8 +221,14 @@ class Films:
         path.with_suffix(".csv").unlink()
         path.write_bytes(b"")
 
-    def meet(self, videos, **_):
-        self.met.append(sorted(Path(video).name for video in videos))
+    def glance(self, film, _):
+        self.met.append(film.name)
+        if self.met[self.killed_at :]:
+            raise KeyboardInterrupt
+        return people.Glance(np.zeros((6, 478, 3)), np.ones(6, bool))
+
+    def meet(self, seen, _):
+        self.counts.append(len(seen))
         lids = {"Left": (0.01, 0.001), "Right": (0.01, 0.001)}
         return Person(np.ones((478, 3)), lids, {"Left": np.zeros(2), "Right": np.zeros(2)})
 
@@ -194,7 +237,7 @@ class Films:
         raise BadInput("no face is in it")
 
     def collect(self, out, **options):
-        self.met, self.given = [], []
+        self.met, self.given, self.counts = [], [], []
         collect(self.folder, out, model="face.task", **options)
         return self.met, sorted(self.given)
 
@@ -202,14 +245,25 @@ class Films:
 def test_a_speakers_videos_are_met_once_and_newcomers_move_nobody(tmp_path, monkeypatch):
     films = Films(monkeypatch, tmp_path / "in")
     met, given = films.collect(tmp_path / "out")
-    assert met == [["film0.mp4", "film1.mp4", "film2.mp4"]]
+    assert (met, films.counts) == (["film0.mp4", "film1.mp4", "film2.mp4"], [3])
     assert given == [("film.mp4", False), *((f"film{k}.mp4", True) for k in range(3))]
     assert films.collect(tmp_path / "out") == ([], [])
     films.add("ann/film3", 9)
     assert films.collect(tmp_path / "out") == ([], [("film3.mp4", True)])
     films.add("bob/more", 10)  # bob's first film is worth more now
-    assert films.collect(tmp_path / "out") == ([["film.mp4", "more.mp4"]], [("film.mp4", True), ("more.mp4", True)])
-    assert len(films.collect(tmp_path / "out", again=True)[0]) == 2
+    assert films.collect(tmp_path / "out") == (["film.mp4", "more.mp4"], [("film.mp4", True), ("more.mp4", True)])
+    assert len(films.collect(tmp_path / "out", again=True)[0]) == 6
+    assert not list((tmp_path / "out" / "records" / "in" / "people" / "glances").glob("*.npz"))
+
+
+def test_a_run_that_is_killed_while_it_meets_a_speaker_need_not_look_again(tmp_path, monkeypatch):
+    films = Films(monkeypatch, tmp_path / "in")
+    films.killed_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        films.collect(tmp_path / "out")
+    films.killed_at = 99
+    assert films.collect(tmp_path / "out")[0] == ["film2.mp4"]
+    assert films.counts == [3]
 
 
 def test_a_corpus_that_is_moved_is_still_done(tmp_path, monkeypatch):

@@ -356,7 +356,7 @@ def prepare(
     wishes = Wishes(which, offset, smooth)
     task = prepare_check(face, model)
     others = () if face == "head" else (head(),)
-    return prepare_video(Path(video), task, wishes, _landmarks(face), others, progress, met)
+    return prepare_video(Path(video), task, wishes, face_model(face), others, progress, met)
 
 
 def meet(
@@ -369,11 +369,11 @@ def meet(
     from artalk.prepare.video import meet as meet_in_videos
 
     task = prepare_check(face, model)
-    return meet_in_videos([Path(video) for video in videos], task, which, _landmarks(face))
+    return meet_in_videos([Path(video) for video in videos], task, which, face_model(face))
 
 
-def _landmarks(name: str) -> Landmarks:
-    """The face model of `prepare`."""
+def face_model(name: str) -> Landmarks:
+    """The face model, "head" or "ict", on which `prepare` solves."""
     from artalk import assets
     from artalk.data.landmarks import head_face, ict_face
     from artalk.rigs import ict

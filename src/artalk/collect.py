@@ -3,9 +3,10 @@
 A run that is killed goes on where it was; recordings whose files and settings are unchanged are left as they are.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +26,7 @@ from artalk.data.recording import Fit, Recording
 from artalk.data.tracks import OBSERVED, Person
 from artalk.errors import BadInput, needs
 from artalk.motion import Motion
-from artalk.prepare import people, sync
+from artalk.prepare import people, sync, video
 from artalk.prepare.captured import solve
 from artalk.prepare.film import Sound
 
@@ -70,23 +71,23 @@ def collect(
     tasks = folder.plan(source, place, collection)
     pending = [each for each in tasks if again or not folder.is_done(each)]
     _expect_tools(pending, model)
+    strangers = _strangers(tasks, face, again)
+    glances = [_glance_job(each, model) for own in strangers.values() for each in own]
     failed: dict[str, str] = {}
-    meetings = _meetings(tasks, {"face": face, "model": model}, again)
-    work = partial(_work, recordings=str(source.resolve()), out=str(place.resolve()), model=model)
-    steps = len(meetings) + len(tasks)
+    for done, _ in enumerate(batch.run(glances, _glance, processes, ray=ray), 1):
+        if progress:
+            progress(done, len(glances) + len(tasks))
+    for person, own in strangers.items():
+        _meet([_glance_of(each) for each in own], person, face)
     for each in pending:
         each.record.unlink(missing_ok=True)
-
-    def did(outcomes: Iterable[batch.Outcome], before: int) -> None:
-        for done, outcome in enumerate(outcomes, before + 1):
-            if outcome.status == "failed":
-                failed[outcome.job.source.name] = outcome.reason
-            if progress:
-                progress(done, steps)
-
-    did(batch.run(meetings, _meet, processes, True, ray), 0)
     jobs = [batch.Job(each.motion, (each.record,), _settings(each, face), each.needs) for each in tasks]
-    did(batch.run(jobs, work, processes, again, ray), len(meetings))
+    work = partial(_work, recordings=str(source.resolve()), out=str(place.resolve()), model=model)
+    for done, outcome in enumerate(batch.run(jobs, work, processes, again, ray), len(glances) + 1):
+        if outcome.status == "failed":
+            failed[outcome.job.source.name] = outcome.reason
+        if progress:
+            progress(done, len(glances) + len(tasks))
     corpus = folder.gather(place, collection)
     return Collected(corpus, folder.report(corpus, collection), failed)
 
@@ -101,17 +102,13 @@ def _expect_tools(tasks: Sequence[Task], model: str | None) -> None:
         mapping.expect(kind)
 
 
-def _meetings(tasks: Sequence[Task], how: dict[str, Any], again: bool) -> list[batch.Job]:
-    """A job for every speaker of several videos whom no run has met."""
-    videos: defaultdict[Path, list[Path]] = defaultdict(list)
+def _strangers(tasks: Sequence[Task], face: str, again: bool) -> dict[Path, list[Task]]:
+    """Speakers of several videos whom no run has met, by where they will be kept: the videos to meet them by."""
+    videos: defaultdict[Path, list[Task]] = defaultdict(list)
     for each in tasks:
         if each.item.is_video:
-            videos[_person(each, how["face"])].append(each.motion)
-    return [
-        batch.Job(own[0], (place,), {**how, "videos": [str(video) for video in own]})
-        for place, own in videos.items()
-        if len(own) > 1 and (again or not place.is_file())
-    ]
+            videos[_person(each, face)].append(each)
+    return {place: people.some(own) for place, own in videos.items() if len(own) > 1 and (again or not place.is_file())}
 
 
 def _person(task: Task, face: str) -> Path:
@@ -119,11 +116,29 @@ def _person(task: Task, face: str) -> Path:
     return folder.records(Path(task.out), task.source) / "people" / f"{slug(task.item.speaker)}.{face}.npz"
 
 
-def _meet(job: batch.Job) -> None:
-    """Meet a speaker, in this or in a worker process."""
-    place, how = job.outputs[0], job.settings
-    place.parent.mkdir(exist_ok=True)
-    people.save(api.meet(how["videos"], face=how["face"], model=how["model"]), place)
+def _glance_of(task: Task) -> Path:
+    """Where it lies what a video shows of its speaker, until they are met: a killed run need not look again."""
+    return folder.records(Path(task.out), task.source) / "people" / "glances" / f"{task.item.name}.npz"
+
+
+def _glance_job(task: Task, model: str | None) -> batch.Job:
+    return batch.Job(task.motion, (_glance_of(task),), {"model": model})
+
+
+def _glance(job: batch.Job) -> None:
+    """Look at one video, in this or in a worker process."""
+    place = job.outputs[0]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    people.save_glance(video.glance(job.source, api.prepare_check(model=job.settings["model"])), place)
+
+
+def _meet(glances: Sequence[Path], place: Path, face: str) -> None:
+    """Decide who a speaker is, for good."""
+    seen = [each for each in map(people.load_glance, glances) if each is not None]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    people.save(people.meet(seen, api.face_model(face)), place)
+    for path in glances:
+        path.unlink(missing_ok=True)
 
 
 def _settings(task: Task, face: str) -> dict[str, Any]:
@@ -142,12 +157,12 @@ def _work(job: batch.Job, recordings: str, out: str, model: str | None) -> Recor
     return folder.do(task, Tools(partial(_watch, face=face, model=model, met=met), solve, _align))
 
 
-def _watch(video: Path, sound: Path | None, face: str, model: str | None, met: Person | None) -> Recording:
+def _watch(film: Path, sound: Path | None, face: str, model: str | None, met: Person | None) -> Recording:
     """A video's recording: with its own sound, moved to it where that is sure, or with another's."""
     try:
-        done = api.prepare(video, face=face, offset="auto" if sound is None else None, model=model, met=met)
+        done = api.prepare(film, face=face, offset="auto" if sound is None else None, model=model, met=met)
     except BadInput:  # no face in it
-        return _faceless(audio.load(sound or video))
+        return _faceless(audio.load(sound or film))
     if sound is not None:
         heard = audio.load(sound)
     elif done.sound is not None:
@@ -155,7 +170,20 @@ def _watch(video: Path, sound: Path | None, face: str, model: str | None, met: P
     else:
         heard = Audio(np.zeros(0, np.float32), 16000)
     seen, residual = done.performance.ok, done.quality.residual[0]
-    return Recording(done.motion, heard, OBSERVED, seen, residual=residual, face=done.face)
+    whole = Recording(done.motion, heard, OBSERVED, seen, residual=residual, face=done.face)
+    return _both(whole, done.shift)
+
+
+def _both(whole: Recording, shift: float) -> Recording:
+    """What there is both picture and sound of: pictures that were moved by `shift` seconds leave one end without."""
+    motion, fps = whole.motion, float(whole.motion.fps)
+    lost = math.ceil(abs(shift) * fps - 1e-6)
+    if not lost or lost >= len(motion):
+        return whole
+    kept = slice(lost, None) if shift < 0 else slice(None, -lost)
+    first, last = (lost / fps, float(whole.sound.duration)) if shift < 0 else (0.0, (len(motion) - lost) / fps)
+    sound = whole.sound.cut(first, max(last, first))
+    return replace(whole, motion=replace(motion, values=motion.values[kept]), sound=sound, seen=whole.seen[kept])
 
 
 def _faceless(sound: Audio) -> Recording:

@@ -84,6 +84,23 @@ def test_one_recording_is_nobody_met(calm):
     assert people.meet([], head_face()) is None
 
 
+def test_glances_are_kept_until_who_it_is_is_known(calm, tmp_path):
+    seen = glanced(calm[0])
+    people.save_glance(seen, tmp_path / "film.npz")
+    back = people.load_glance(tmp_path / "film.npz")
+    assert np.abs(back.points - seen.points).max() < 1e-3  # pixels
+    assert np.array_equal(back.quiet, seen.quiet)
+    people.save_glance(None, tmp_path / "nobody.npz")
+    (tmp_path / "spoilt.npz").write_bytes(b"PK")
+    assert [people.load_glance(tmp_path / f"{name}.npz") for name in ("nobody", "spoilt", "none")] == [None] * 3
+
+
+def test_of_many_recordings_some_are_looked_at():
+    assert people.some([1, 2]) == [1, 2]
+    chosen = people.some(range(1000))
+    assert (len(chosen), chosen[0], chosen[-1]) == (people.GLANCES, 0, 999)
+
+
 def test_lips_that_rest_nowhere_are_nearest_to_it_somewhere():
     weights = np.zeros((60, len(SOLVED)))
     weights[:, SOLVED.index("jawOpen")] = 0.3 + 0.25 * np.sin(np.arange(60))

@@ -5,9 +5,10 @@ rest. Sentence bbaf3s of GRID's speaker 1 (3 s) is one; solved by itself its wei
 thousand sentences of the speaker give, with the rest of three of them 0.068. So the recordings of a speaker share one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from artalk import archive
 from artalk.data.landmarks import COUNT, LEFT_EYE, LIDS, LOWER_LIP, RIGHT_EYE, STABLE, UPPER_LIP, Face
 from artalk.data.tracks import Person, Track, person, resting, seen_again, stabilised
-from artalk.errors import BadFile
+from artalk.errors import BadFile, MissingFile
 from artalk.formats.atomic import atomic
 from artalk.prepare.take import Clock, Take
 from artalk.prepare.tracked import between_eyes, tracked
 
 Float = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+T = TypeVar("T")
 
 KNOWN_BY, STRETCH = 6000, 50
 """Frames of a long video by which a person is known, taken in stretches of this many."""
@@ -53,15 +55,14 @@ class Glance:
     quiet: Flags
 
 
-def known(take: Take, clock: Clock, found: Flags, face: Face, met: Person | None = None) -> Person:
-    """Who it is in a take, laid onto a face model: by stretches spread over it, or who was `met` in others as well.
+def known(seen: Glance, seconds: float, face: Face, met: Person | None = None) -> Person:
+    """Who it is in a recording of so many seconds, laid onto a face model; or who was `met` in others as well.
 
-    One who was met is another where the bones of the face say so, and not needed where the take is long enough. Where
+    One who was met is another where the bones of the face say so, and not needed where the recording is long. Where
     the lips never rest, the frames in which they are nearest to it stand in.
     """
-    seen = glance(take, clock, found)
     own = person(seen.points, _at_rest(seen), face)
-    if met is None or len(clock) / float(clock.fps) >= ENOUGH or _differ(own.points, met.points) > SAME:
+    if met is None or seconds >= ENOUGH or _differ(own.points, met.points) > SAME:
         return own
     return seen_again(met, seen.points)
 
@@ -81,9 +82,14 @@ def glance(take: Take, clock: Clock, found: Flags) -> Glance:
     )
 
 
-def meet(glances: Iterable[Glance], face: Face) -> Person | None:
+def some(recordings: Sequence[T]) -> list[T]:
+    """Those by which a speaker is met, evenly spread."""
+    chosen = np.linspace(0, len(recordings) - 1, min(len(recordings), GLANCES)).round().astype(int)
+    return [recordings[int(k)] for k in chosen]
+
+
+def meet(seen: Sequence[Glance], face: Face) -> Person | None:
     """The person whom most of several recordings show; None where no two show the same."""
-    seen = [each for each in glances if len(each.points)]
     if len(seen) < 2:
         return None
     bones = [_bones(each.points) for each in seen]
@@ -122,6 +128,25 @@ def load(path: Path) -> Person | None:
         raise BadFile(f"{str(path)!r} describes nobody's face; delete it, and they are met again")
     ranges = {side: (float(row[0]), float(row[1])) for side, row in zip(LIDS, lids, strict=True)}
     return Person(points, ranges, dict(zip(LIDS, gaze, strict=True)))
+
+
+def save_glance(seen: Glance | None, path: Path) -> None:
+    """Keep what was seen, or that nobody was."""
+    none = Glance(np.zeros((0, COUNT, 3)), np.zeros(0, np.bool_))
+    points, quiet = (seen or none).points.astype(np.float32), (seen or none).quiet
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, points=points, quiet=quiet)
+
+
+def load_glance(path: Path) -> Glance | None:
+    """What was seen; None for nobody, and for a file that is damaged."""
+    try:
+        arrays = archive.read(path)
+        points, quiet = arrays["points"].astype(np.float64), arrays["quiet"].astype(np.bool_)
+    except (MissingFile, BadFile, KeyError, ValueError):
+        return None
+    right = len(points) == len(quiet) > 0 and points.shape[1:] == (COUNT, 3)
+    return Glance(points, quiet) if right else None
 
 
 def _at_rest(seen: Glance, spare: bool = True) -> Flags:

@@ -33,6 +33,9 @@ SILENT = -30.0
 APART = 0.004
 """Metres between the lips that should not be there while nothing is said."""
 
+RESTS = 0.4
+"""Seconds of rest below which a recording alone says little of what it is. Of three sentences of 3 s two show 1.0 s."""
+
 AGREEING = ("jawOpen", "mouthFunnel", "mouthPucker", "mouthSmileLeft", "eyeBlinkLeft", "eyeBlinkRight", "browInnerUp")
 """Channels that are held against the tracker's own scores."""
 
@@ -195,7 +198,7 @@ def measure(source: Source, done: Performance, sound: Sound | None, offset: Offs
         open_in_silence=round(float((gap[quiet] > APART).mean()), 4) if quiet is not None and quiet.sum() > 5 else None,
     )
     apart = offset is not None and offset.sure and abs(offset.seconds) > 0.06 + 3 * offset.error
-    return replace(quality, warnings=_warnings(quality, apart))
+    return replace(quality, warnings=_warnings(quality, apart, done.rested))
 
 
 def lip_gap(motion: Motion) -> Float:
@@ -295,8 +298,8 @@ def _moving(motion: Motion, ok: NDArray[np.bool_]) -> dict[str, tuple[float, flo
     }
 
 
-def _warnings(quality: Quality, apart: bool) -> tuple[str, ...]:
-    """What whoever filmed could do better; `apart` says that sound and picture surely are."""
+def _warnings(quality: Quality, apart: bool, rested: float | None) -> tuple[str, ...]:
+    """What whoever filmed could do better; `apart`: sound and picture surely are; `rested`: seconds of lips."""
     found = [
         (quality.tracked < 0.9, f"the face is missing in {1 - quality.tracked:.0%} of the video"),
         (quality.eyes < 50, f"the face is small ({quality.eyes:.0f} pixels between the eyes): go nearer, 100 are good"),
@@ -311,6 +314,11 @@ def _warnings(quality: Quality, apart: bool) -> tuple[str, ...]:
         (
             quality.level is not None and quality.offset is None and quality.seconds > 5,
             "lips and sound do not go together: is it the speaker whom one sees?",
+        ),
+        (
+            rested is not None and rested < RESTS,
+            f"lips rest for {rested or 0:.1f} s: what they do throughout, such as a smile, is taken for their rest; "
+            "several videos of a person, in a folder or in one style, are known together",
         ),
         (quality.sealed is not None and quality.sealed < 0.9, "lips that touch do not always shut"),
     ]

@@ -27,7 +27,7 @@ from artalk.data.tracks import CONTACT, Person, Track, Tracker, mean_turn, stabi
 from artalk.errors import BadInput
 from artalk.motion import Motion
 from artalk.prepare.gaps import Gap, bridgeable, bridged, eased, marked
-from artalk.prepare.people import LEAST, known
+from artalk.prepare.people import LEAST, glance, known
 from artalk.prepare.smoothing import HEAD, blurred, calmed
 from artalk.prepare.take import Clock, Take, runs
 from artalk.prepare.tracked import between_eyes, tracked
@@ -63,7 +63,8 @@ class Performance:
     `aperture` (frames,) is the distance of the inner lips as tracked, by that of the outer eye corners; `contact`
     (frames,) where they touch. `residual` and `lips` (frames,) are how far in pixels landmarks of the face, and of its
     lips, lie from where the motion puts them, NaN where nothing was seen; `eyes` (frames,) pixels between the outer eye
-    corners. `scores` (frames, 52) are the tracker's own guesses; `tracker` knows the person and the face model.
+    corners. `scores` (frames, 52) are the tracker's own guesses; `tracker` knows the person and the face model,
+    whose lips `rested` for so many of the seconds by which they are known; None where others showed it.
     """
 
     motion: Motion
@@ -80,6 +81,7 @@ class Performance:
     eyes: Float
     scores: NDArray[np.float32]
     tracker: Tracker
+    rested: float | None
 
 
 def perform(
@@ -97,10 +99,14 @@ def perform(
     Memory grows by some 1.5 kB a frame, whatever the size of the pictures. Raises `BadInput` where no face was seen.
     """
     found, shots = take.facts(clock)
+    if not found.any():
+        raise BadInput(f"no face was found in {len(found)} of {len(found)} frames: nothing to solve")
     if found.sum() < LEAST:
-        raise BadInput(f"no face was found in {len(found) - int(found.sum())} of {len(found)} frames: nothing to solve")
+        raise BadInput(f"a face is solved from {LEAST} frames that show it, got {int(found.sum())} of {len(found)}")
     face = face or head_face()
-    tracker = Tracker(face, known(take, clock, found, face, met), others)
+    seen = glance(take, clock, found)
+    who = known(seen, len(clock) / float(clock.fps), face, met)
+    tracker = Tracker(face, who, others)
     solved = _join([_solved(tracker, take, clock, found, first, last) for first, last in _blocks(len(clock))])
     usable = found & ~_outliers(solved, clock.fps)
     short = bridgeable(usable, shots, clock.fps)
@@ -129,6 +135,7 @@ def perform(
         solved.eyes,
         solved.scores,
         tracker,
+        None if met is not None and who.points is met.points else float(seen.quiet.sum() / clock.fps),
     )
 
 

@@ -34,8 +34,8 @@ in 3 of 100 sentences that are in time, by 0.06 as a rule. Of sentences that are
 LEAST = 0.35
 """Correlation below which sound and lips are not taken to belong together."""
 
-SHORTEST = 2.0
-"""Seconds of a seen face with sound below which nothing is said."""
+SHORTEST, SURE_FROM = 2.0, 3.0
+"""Seconds of a seen face with sound below which nothing is said, and below which nothing is sure."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Offset:
     @property
     def sure(self) -> bool:
         """Whether it is more than chance."""
-        return self.told and abs(self.seconds) > 3 * self.error and self.agreement - self.unmoved > CLEAR
+        clear = abs(self.seconds) > 3 * self.error and self.agreement - self.unmoved > CLEAR
+        return self.told and clear and self.heard >= SURE_FROM
 
 
 def offset(motion: Motion, ok: NDArray[np.bool_], sound: Sound) -> Offset | None:

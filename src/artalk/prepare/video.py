@@ -1,18 +1,17 @@
 """A video becomes motion: track, put on an even clock, solve, listen, judge."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from artalk.data.landmarks import Face, head_face
 from artalk.data.tracks import Person
-from artalk.errors import BadAudio, BadFile, BadInput
+from artalk.errors import BadFile, BadInput
 from artalk.motion import Motion
 from artalk.prepare import film, people, sync
 from artalk.prepare.film import Facts, Sound
+from artalk.prepare.people import Glance
 from artalk.prepare.quality import Quality, Source, measure
 from artalk.prepare.shots import Cuts
 from artalk.prepare.solve import Performance, perform
@@ -105,24 +104,20 @@ def prepare(
 
 
 def meet(paths: Sequence[Path], model: Path, which: Which = "largest", face: Face | None = None) -> Person | None:
-    """Who it is in several videos of one person, by some seconds of some of them; see `people.meet`.
-
-    Videos that cannot be read, or without a face, say nothing.
-    """
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), people.GLANCES)).round().astype(int)
-    return people.meet(_glances([paths[int(k)] for k in chosen], model, which), face or head_face())
+    """Who it is in several videos of one person, by some seconds of some of them; see `people.meet`."""
+    seen = (glance(path, model, which) for path in people.some(paths))
+    return people.meet([each for each in seen if each is not None], face or head_face())
 
 
-def _glances(paths: Sequence[Path], model: Path, which: Which) -> Iterator[people.Glance]:
-    for path in paths:
-        try:
-            take = watch(path, model, which, film.facts(path), seconds=people.GLANCE)
-        except (BadFile, BadAudio):
-            continue
-        clock = take.clock()
-        found, _ = take.facts(clock)
-        if found.sum() >= people.LEAST:
-            yield people.glance(take, clock, found)
+def glance(path: Path, model: Path, which: Which = "largest") -> Glance | None:
+    """What the first seconds of a video show of who it is; None where they cannot be read, or show no face."""
+    try:
+        take = watch(path, model, which, film.facts(path), seconds=people.GLANCE)
+    except BadFile:
+        return None
+    clock = take.clock()
+    found, _ = take.facts(clock)
+    return people.glance(take, clock, found) if found.sum() >= people.LEAST else None
 
 
 def watch(
