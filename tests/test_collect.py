@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -289,6 +291,36 @@ def test_who_smiles_in_one_video_of_three_smiles_in_the_corpus(run, tmp_path):
     }
     assert smiles["bbaf3s"] > 0.08
     assert max(smiles["bbaf2n"], smiles["bbaf4p"]) < 0.03
+
+
+@pytest.mark.slow
+def test_videos_killed_while_they_are_met_and_solved_end_as_if_undisturbed(tmp_path):
+    pytest.importorskip("mediapipe")
+    model = shared("assets/face_landmarker_v2_with_blendshapes.task")
+    for speaker in ("ann", "bob"):
+        (tmp_path / "in" / speaker).mkdir(parents=True)
+        for name in ("bbaf2n", "bbaf3s", "bbaf4p"):
+            film = shared(f"assets/video/grid_{name}.mpg").read_bytes()
+            (tmp_path / "in" / speaker / f"{name}.mpg").write_bytes(film)
+    collect(tmp_path / "in", tmp_path / "whole", model=str(model))
+    call = "import sys, artalk.collect; artalk.collect.collect(*sys.argv[1:3], processes=2, model=sys.argv[3])"
+    command = [sys.executable, "-c", call, tmp_path / "in", tmp_path / "out", model]
+    place, chance = tmp_path / "out" / "records" / "in", random.Random(0)
+    for wanted in (1, 3, 5, 7, 9, 11):  # of six glances and six records
+        process = subprocess.Popen([str(part) for part in command], stderr=subprocess.DEVNULL)
+
+        def done():
+            met = 3 * len(list((place / "people").glob("[!.]*.npz")))
+            looked = max(met, len(list((place / "people" / "glances").glob("[!.]*.npz"))))
+            return looked + len(list(place.glob("[!.]*.json"))) - (place / "plan.json").is_file()
+
+        while process.poll() is None and done() < wanted:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+    assert collect(tmp_path / "in", tmp_path / "out", model=str(model)).failed == {}
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 def test_shards_by_the_command(alone, run, tmp_path):

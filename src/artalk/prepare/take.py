@@ -119,7 +119,7 @@ def rate_of(times: Float) -> tuple[Fraction, bool]:
     if even.mean() > 0.95:
         rate = 1 / float(steps[even].mean())
         nearest = min(RATES, key=lambda known: abs(float(known) - rate))
-    known = abs(float(nearest) / rate - 1) < 0.004 or (even.mean() <= 0.95 and abs(float(nearest) / rate - 1) < 0.03)
+    known = abs(float(nearest) / rate - 1) < 0.004 or (even.mean() <= 0.95 and abs(float(nearest) / rate - 1) < 0.15)
     fps = nearest if known else Fraction(max(round(rate * 100), 1), 100)
     return fps, bool(even.mean() > 0.95)
 
