@@ -6,13 +6,14 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from artalk import api, assets, audio, cli
+from artalk import api, assets, audio
 from artalk.channels import ARKIT, ARKIT_SHAPES
 from artalk.collect import collect
 from artalk.data.clips import Corpus
@@ -24,6 +25,7 @@ from artalk.retarget import flame
 from tests.captures.reading import read
 from tests.data.recordings import write_take, write_wav
 from tests.data.test_folder import contents
+from tests.prepare import command
 from tests.shared import shared
 
 TERMS = 'source = "me"\nlanguage = "en"\nlicence = "CC0"\ncredit = "me"\nconsent = "asked"\nheld_out = ["bob"]\n'
@@ -47,13 +49,7 @@ def alone(takes, tmp_path_factory):
 
 @pytest.fixture
 def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
+    return partial(command.run, capsys)
 
 
 def test_the_command_makes_a_corpus_and_a_second_run_has_nothing_to_do(takes, run, tmp_path):

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from functools import partial
 from importlib.util import find_spec
 
 import av
 import numpy as np
 import pytest
 
-from artalk import audio, cli, config, cookbook
+from artalk import audio, config, cookbook
 from artalk.channels import ARKIT
 from artalk.data.clips import Corpus
 from artalk.data.collection import Collection
@@ -17,19 +18,14 @@ from artalk.data.layouts import LAYOUTS
 from artalk.prepare import video
 from tests.data.recordings import write_wav
 from tests.miniatures import MINIATURES, Watcher, speak, take, write_beat2, write_flame, write_map, write_tfhp
+from tests.prepare import command
 from tests.prepare.videos import seen
 from tests.shared import shared
 
 
 @pytest.fixture
 def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
+    return partial(command.run, capsys)
 
 
 @pytest.fixture
