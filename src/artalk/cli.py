@@ -243,7 +243,7 @@ def convert(
 
 @app.command()
 def show(
-    file: Annotated[str, typer.Argument(help="Motion, a capture, a sound, an avatar, or a corpus.")],
+    file: Annotated[str, typer.Argument(help="Motion, a capture, a sound, an avatar, a corpus, or a model.")],
     plot: Annotated[str | None, typer.Option("--plot", help="Draw the curves into this picture.")] = None,
     source_fps: SourceFps = None,
     json_report: Json = False,
@@ -1155,6 +1155,8 @@ def _to_stdout(name: str | None, option: str, write: Callable[[Path], None]) -> 
 
 
 def _facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
+    if str(path) in api.MODELS or path.suffix.lower() in (".onnx", ".safetensors"):
+        return _model_facts(path, plot, fps)
     if str(path) != "-" and not path.exists():
         raise MissingFile(f"nothing is at {str(path)!r}")
     if any((path / name).is_file() for name in ("index.json", "shards.json")):
@@ -1274,6 +1276,25 @@ def _sound_facts(path: Path) -> tuple[dict[str, Any], str]:
     seconds, level = float(audio.duration), _decibels(audio.samples)
     facts = {"seconds": seconds, "sample_rate": audio.sample_rate, "peak_db": level}
     return facts, f"sound: {seconds:.2f} s, {audio.sample_rate} Hz, peak {level:.1f} dB"
+
+
+def _model_facts(path: Path, plot: str | None, fps: str | None) -> tuple[dict[str, Any], str]:
+    from artalk.generators import card, living
+
+    if plot or fps:
+        raise BadInput(f"--plot and --source-fps are for motion, {path.name!r} is a model")
+    if path.suffix:
+        found = card.read(path)
+    else:
+        model = api.generator(str(path))
+        trained = living.trained(model)
+        late = float(model.latency)
+        found = (
+            card.of(trained)
+            if trained
+            else card.Card(model.name, f"{model.channels.name}, {late:.2f} s late, by rules")
+        )
+    return found.as_dict(), found.words()
 
 
 def _avatar_facts(path: Path) -> tuple[dict[str, Any], str]:

@@ -73,13 +73,15 @@ def judge(
     styled: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judged:
-    """Perform each clip once and measure; then seeds and styles, where the performer knows them."""
+    """Perform each clip once and measure; then seeds and, with `styled`, the styles of the clips' sources, where the
+    performer knows them.
+    """
     judged = measure(performer, corpus, entries, face, styled, progress)
     overall = judged.overall | life(performer, corpus, entries)
     if performer.chancy:
         overall |= diversity(performer, corpus, entries, face)
-    if performer.styled:
-        overall |= style.trials(performer, corpus, face)
+    if performer.styled and styled:
+        overall |= style.trials(performer, corpus, face, sources={entry.source for entry in entries})
     return replace(judged, overall=overall)
 
 
@@ -118,7 +120,9 @@ def truth(corpus: Corpus, entries: Sequence[Entry], face: Face) -> Judged:
     clips = [corpus.read(entry) for entry in entries]
     rows = [_measured(face, clip, clip.motion.values) for clip in clips]
     judged = _judged("truth", entries, rows, dynamics(face, _others(corpus, clips)))
-    return replace(judged, overall=judged.overall | style.ceiling(corpus, face))
+    return replace(
+        judged, overall=judged.overall | style.ceiling(corpus, face, sources={entry.source for entry in entries})
+    )
 
 
 def _judged(name: str, entries: Sequence[Entry], rows: Sequence[dict[str, float]], takes: Sequence[float]) -> Judged:

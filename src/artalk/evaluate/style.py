@@ -6,7 +6,7 @@ lie nearer to those of that way's training clips than to any other way's. Held-o
 shows what the test can tell: the ceiling, which is shown beside every figure.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -134,10 +134,12 @@ def ways(corpus: Corpus, source: str, face: Face) -> Ways | None:
     return Ways({way: look(clips) for way, clips in seen.items()}, scale, held)
 
 
-def ceiling(corpus: Corpus, face: Face, sentences: int = SENTENCES) -> dict[str, Spread]:
-    """The test put to held-out motion itself: groups of `sentences` clips of one way."""
+def ceiling(
+    corpus: Corpus, face: Face, sentences: int = SENTENCES, sources: Collection[str] | None = None
+) -> dict[str, Spread]:
+    """The test put to held-out motion itself: groups of `sentences` clips of one way, of some sources or of all."""
     rows: list[tuple[float, float]] = []
-    for own in _all(corpus, face):
+    for own in _all(corpus, face, sources):
         for way, clips in own.held.items():
             for group in islice(_groups(clips, sentences), GROUPS):
                 found, far = own.nearest([_curves(face, clip) for clip in group])
@@ -146,16 +148,21 @@ def ceiling(corpus: Corpus, face: Face, sentences: int = SENTENCES) -> dict[str,
 
 
 def trials(
-    performer: Performer, corpus: Corpus, face: Face, reference: int = REFERENCE, rounds: int = ROUNDS
+    performer: Performer,
+    corpus: Corpus,
+    face: Face,
+    reference: int = REFERENCE,
+    rounds: int = ROUNDS,
+    sources: Collection[str] | None = None,
 ) -> dict[str, Spread]:
     """`style_right`: the share of trials that are right, and `style_distance`: how far they are from their own way.
 
     A reference is `reference` held-out clips of a way, one after the other; sounds are held-out clips of the same
-    source that say other sentences.
+    source that say other sentences. With `sources`, of these alone.
     """
     rows: list[tuple[float, float]] = []
     rng = np.random.default_rng(0)
-    for own in _all(corpus, face):
+    for own in _all(corpus, face, sources):
         every = [clip for clips in own.held.values() for clip in clips]
         for way, clips in own.held.items():
             for group in islice(_groups(clips, reference), REFERENCES):
@@ -259,9 +266,9 @@ def sample(corpus: Corpus, clips: Sequence[Clip]) -> Motion:
     return Motion(np.concatenate([np.where(clip.observed, clip.motion.values, mean) for clip in clips]), ARKIT, FPS)
 
 
-def _all(corpus: Corpus, face: Face) -> Iterator[Ways]:
+def _all(corpus: Corpus, face: Face, sources: Collection[str] | None = None) -> Iterator[Ways]:
     for source in dict.fromkeys(entry.source for entry in corpus.entries):
-        found = ways(corpus, source, face)
+        found = ways(corpus, source, face) if sources is None or source in sources else None
         if found:
             yield found
 
