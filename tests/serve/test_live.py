@@ -16,7 +16,7 @@ from artalk.audio import Audio
 from artalk.errors import Unreachable
 from artalk.motion import Motion
 from artalk.serve.settings import Limits, Settings
-from artalk.stream import protocol
+from artalk.stream import client, protocol
 from artalk.stream.client import Refused, connect
 from artalk.stream.protocol import (
     Closing,
@@ -236,6 +236,32 @@ def test_a_server_that_stops_sends_the_state_along(hello):
             connect(first.url)
         with connect(second.url, pace="burst", resume=closing.state) as again:
             assert wait_for(again, Motion)[-1].start > 0
+
+
+def test_a_server_that_stops_lets_a_turn_end(hello):
+    """Its last window and its `Ended` were once cut off."""
+    with running(Settings(drain_seconds=20.0)) as server:
+        live = connect(server.url, pace="burst")
+        live.feed(hello[:16000])
+        live.flush()
+        wait_for(live, Motion)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        events = wait_for(live, Closing)
+        stopping.join()
+        live.close()
+    (ended,) = [event for event in events if isinstance(event, Ended)]
+    made = [event for event in events if isinstance(event, Motion)]
+    assert made[-1].start + len(made[-1]) >= ended.frame
+
+
+def test_who_only_listens_is_not_sent_away(monkeypatch):
+    monkeypatch.setattr(client, "KEEP_ALIVE", 0.5)
+    with running(Settings(limits=Limits(idle_seconds=2.0))) as server, connect(server.url, pace="burst") as live:
+        until = time.monotonic() + 5
+        events = [event for _ in iter(lambda: time.monotonic() < until, False) for event in live.receive(0.1)]
+    assert not [event for event in events if isinstance(event, Fault)]
+    assert [event for event in events if isinstance(event, Motion)]
 
 
 @pytest.mark.parametrize(

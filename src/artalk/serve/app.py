@@ -125,7 +125,9 @@ class Server:
         self.engine.start()
         self.ready = True
         log.info("ready", extra={"models": ", ".join(self.models)})
+        tidying = asyncio.create_task(_tidy())
         yield
+        tidying.cancel()
         await self.drain()
         await self.engine.stop()
         self.workshop.close()
@@ -329,6 +331,13 @@ class _Process(uvicorn.Server):
         """See uvicorn."""
         await self._artalk.drain()
         await super().shutdown(sockets)
+
+
+async def _tidy() -> None:
+    """Give back what is free, again and again."""
+    while True:
+        await asyncio.sleep(heap.EVERY)
+        await asyncio.to_thread(heap.give_back)
 
 
 def process(server: Server) -> uvicorn.Server:

@@ -373,8 +373,11 @@ class Connection:
         await self.closing.wait()
         session = self._seat.session
         deadline = time.monotonic() + self.settings.drain_seconds
-        while time.monotonic() < deadline and not (session.quiet and self._outbox.empty):
+        calm = 0
+        # Twice, as what the engine has just made may be on its way to the outbox.
+        while time.monotonic() < deadline and calm < 2:
             await asyncio.sleep(0.02)
+            calm = calm + 1 if session.quiet and self._outbox.empty else 0
         self.engine.remove(self._seat)
         await self._part(Closing("the server stops", signed(session.save(), self.secret)))
         raise Refused("closing", "the server stops", 1001)

@@ -3,12 +3,16 @@
 glibc gives every thread a heap of its own. Here one thread makes the sessions' states and another lets them go, so each
 heap keeps holes that the other cannot fill: of 3,500 short sessions in two minutes 281 MB remained and grew by 5 %, in
 one heap 248 MB and 0.4 %. Python's threads hardly ever allocate at once, so that they share costs nothing that could
-be measured.
+be measured. What a rush of clients has left behind goes back to the system once a minute: else its mark stays for ever
+(268 to 303 MB in a soak, for all of its second half).
 """
 
 import ctypes
 import logging
 import sys
+
+EVERY = 60.0
+"""Seconds between two times that what was freed is given back."""
 
 log = logging.getLogger(__name__)
 
@@ -26,3 +30,14 @@ def share() -> bool:
         return False
     log.debug("threads share a heap" if done else "threads have heaps of their own")
     return done
+
+
+def give_back() -> bool:
+    """Give memory that is free, wherever in the heap it lies, back to the system; False where nobody can."""
+    if sys.platform != "linux":
+        return False
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        return False
+    return True

@@ -89,7 +89,7 @@ def _animate(models: list[str], limits: Limits) -> dict[str, Any]:
             _parameter("seed", {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": 0}, "Of chance"),
             _parameter("fps", {"type": "string", "examples": ["60", "29.97", "30000/1001"]}, "Frames a second"),
             _parameter(
-                "style", {"type": "string", "examples": ["lively:0.7,calm:0.3"]}, "Shares of the model's styles"
+                "style", {"type": "string", "examples": ["lively:0.7,smiling:0.3"]}, "Shares of the model's styles"
             ),
             _parameter(
                 "gains",

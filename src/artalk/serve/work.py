@@ -95,7 +95,7 @@ class Order:
 
     @property
     def condition(self) -> Condition:
-        """The style, from "lively:0.7,calm:0.3"; a name alone counts whole."""
+        """The style, from "lively:0.7,smiling:0.3"; a name alone counts whole."""
         shares = _numbers(self.style, "a style is NAME or NAME:SHARE such as lively:0.7", "1")
         return Condition(shares or None)
 

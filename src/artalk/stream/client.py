@@ -50,6 +50,9 @@ Event: TypeAlias = Motion | Placed | Ended | Interrupted | Finished | Fault | Cl
 BLOCK_SECONDS = 0.5
 """Of sound in one message, at most."""
 
+KEEP_ALIVE = 15.0
+"""Seconds after which somebody who only listens says that they are there; servers wait for a minute."""
+
 
 class Refused(BadInput):
     """The server does not want this session; the message says why."""
@@ -73,6 +76,8 @@ class Live:
         self._saved: bytes | None = None
         self._waiting: list[Event] = []
         self._over = False
+        self._sent_at = time.monotonic()
+        self._fault = ""
         self._open = ExitStack()
         try:
             opened = open_socket(_address(url), max_size=None, compression=None, open_timeout=timeout)
@@ -190,6 +195,12 @@ class Live:
                     )
                 case Health():
                     self.health = message
+                    # A server ends sessions of which nothing comes; who listens is there too.
+                    if time.monotonic() - self._sent_at > KEEP_ALIVE:
+                        self.ping()
+                case Fault() if message.fatal:
+                    self._fault = message.message
+                    return message
                 case Pong():
                     self.round_trip = time.monotonic() - message.time
                 case Saved():
@@ -206,14 +217,15 @@ class Live:
         except TimeoutError:
             return None
         except ConnectionClosed as error:
-            raise Unreachable(f"the server closed the session: {error}") from error
+            raise Unreachable(f"the server closed the session: {self._fault or error}") from error
         return protocol.decode(data if isinstance(data, bytes) else b"")
 
     def _send(self, message: FromClient) -> None:
         try:
             self._socket.send(protocol.encode(message))
+            self._sent_at = time.monotonic()
         except ConnectionClosed as error:
-            raise Unreachable(f"the server closed the session: {error}") from error
+            raise Unreachable(f"the server closed the session: {self._fault or error}") from error
 
 
 def connect(

@@ -120,8 +120,10 @@ class Session:
         if self.finished:
             raise BadInput("this session is finished: begin another one for more sound")
         block = np.asarray(samples, np.float32)
-        if block.ndim != 1 or not np.isfinite(block).all():
-            raise BadInput(f"a session is fed finite mono sound (samples,), got shape {block.shape}")
+        if block.ndim != 1:
+            raise BadInput(f"a session is fed mono sound (samples,), got shape {block.shape}")
+        if not np.isfinite(block).all():
+            raise BadInput(f"a session is fed finite sound, got NaN or infinity among {len(block)} samples")
         if self.pace == "live":
             self._note_dropped(self._backlog.push_newest(block))
         else:
@@ -221,9 +223,9 @@ class Session:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is being said and nothing waits to be."""
+        """Whether nothing is being said, and all of what was said has been made and given out."""
         speaks = self._speaking and self.now - self._last_sound <= self.pacing.patience
-        return self._backlog.empty and not speaks
+        return self._backlog.empty and not speaks and not self._events and self._stream.due(1) is None
 
     def run(self, clock: float = 0.0) -> list[Event]:
         """Work on all that is due when the session has run for `clock` seconds; what came of it."""
