@@ -38,7 +38,7 @@ COLUMNS: dict[str, Column] = {
     "jitter_ratio": Column("jitter", "x real", "near 1"),
     "jitter": Column("jitter", "mm/frame²", ""),
     "blink_rate": Column("blinks", "a minute", "8 to 30"),
-    "blink_seconds": Column("a blink", "s", "0.1 to 0.4"),
+    "blink_seconds": Column("a blink", "s", "0.08 to 0.3"),
     "beats": Column("head on beat", "0..1", "high"),
     "beats_lead": Column("head on beat, more than by chance", "0..1", "above 0"),
     "head_degrees": Column("head moves", "degrees", ""),
