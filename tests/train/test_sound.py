@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from artalk.train.recipe import Sound
-from artalk.train.sound import RATE, changed, revoiced, sped
+from artalk.train.sound import RATE, changed, companded, revoiced, sped, thinned
 
 TIME = np.arange(2 * RATE) / RATE
 
@@ -72,3 +74,33 @@ def test_twice_as_fast_reads_every_second_row():
     rows = np.arange(20, dtype=np.float32)[:, None]
     assert np.array_equal(sped(rows, 2.0, 10), rows[::2])
     assert np.array_equal(sped(rows, 1.0, 25)[-5:], np.full((5, 1), 19, np.float32))
+
+
+def test_a_telephones_eight_bits_are_heard_and_hardly_more():
+    sound = 0.5 * buzz(120.0) / np.abs(buzz(120.0)).max()
+    made = companded(sound)
+    noise = np.sqrt(np.mean((made - sound) ** 2) / np.mean(sound**2))
+    assert 0.002 < noise < 0.03  # some 38 dB, at any loudness
+    assert np.allclose(companded(0.01 * sound), 0.01 * made, atol=1e-6)
+    assert len(np.unique(made)) <= 255
+
+
+def test_few_bits_leave_the_strongest_of_a_spectrum():
+    rng = np.random.default_rng(0)
+    sound = (0.3 * buzz(120.0) + 0.02 * rng.standard_normal(len(TIME))).astype(np.float32)
+    made = thinned(sound, 0.1)
+    assert made.shape == sound.shape
+    assert np.corrcoef(made, sound)[0, 1] > 0.9
+    assert abs(peak(made, 300, 1100) - peak(sound, 300, 1100)) < 5
+    fine = np.abs(np.fft.rfft(made))[13000:]  # 6.5 kHz and more: only noise lay there
+    assert fine.mean() < 0.3 * np.abs(np.fft.rfft(sound))[13000:].mean()
+
+
+def test_codecs_are_drawn_where_asked_and_cost_no_chance_elsewhere():
+    sound = buzz(120.0)
+    plain = Sound(voice=0, noise=0, room=0, band=0, gain=(0.0, 0.0))
+    made = {changed(sound, replace(plain, codec=1.0), np.random.default_rng(seed)).tobytes() for seed in range(6)}
+    assert len(made) > 2
+    assert all(np.isfinite(np.frombuffer(each, np.float32)).all() for each in made)
+    for short in (np.zeros(0, np.float32), np.zeros(100, np.float32), np.ones(100, np.float32)):
+        assert len(changed(short, replace(plain, codec=1.0), np.random.default_rng(1))) == len(short)

@@ -54,7 +54,7 @@ class Sound:
     `voice` re-speaks a piece in another voice: pitch by up to ± `pitch` and formants by ± `formants` (natural logs).
     `tempo` plays sound and motion faster or slower by up to ± this (log). `noise` adds a hiss, hum or other talkers at
     `quietest` to `loudest` decibels below the speech; `room` is reverberation; `band` a telephone, a dull or a bright
-    microphone; `gain` the range of loudness in decibels.
+    microphone; `codec` the traces of a telephone's or a music codec; `gain` the range of loudness in decibels.
     """
 
     voice: float = 0.6
@@ -66,6 +66,7 @@ class Sound:
     quietest: float = 40.0
     room: float = 0.3
     band: float = 0.4
+    codec: float = 0.0
     gain: tuple[float, float] = (-24.0, 6.0)
 
 

@@ -35,6 +35,8 @@ def changed(sound: Samples, settings: Sound, rng: np.random.Generator, babble: S
         sound = (sound + noise * share).astype(np.float32)
     if rng.random() < settings.band:
         sound = _through(sound, _microphone(rng))
+    if settings.codec and rng.random() < settings.codec:  # no chance is spent where nobody asks: old runs stay the same
+        sound = companded(sound) if rng.random() < 0.5 else thinned(sound, float(rng.uniform(0.05, 0.3)))
     wanted = 10 ** (rng.uniform(*settings.gain) / 20)
     peak = float(np.abs(sound).max(initial=1e-6))
     return np.clip(sound * min(wanted, 4.0) * (0.7 / peak), -1, 1).astype(np.float32)
@@ -61,6 +63,25 @@ def revoiced(sound: Samples, pitch: float, formants: float) -> Samples:
     turned = _wrapped(np.cumsum(moved, axis=0)).astype(np.float32)
     mended = fine * _stretched(envelope, bins / formants)
     return _synthesised(mended * (np.cos(turned) + np.complex64(1j) * np.sin(turned)), len(sound))
+
+
+def companded(sound: Samples) -> Samples:
+    """What eight bits of a telephone's µ-law leave (ITU-T G.711, as the continuous law)."""
+    peak = np.float32(max(float(np.abs(sound).max(initial=0.0)), 1e-6))
+    law = np.log1p(255 * np.abs(sound) / peak) / np.log(256)
+    steps = np.round(law * 127) / 127
+    return (np.sign(sound) * peak * (256**steps - 1) / 255).astype(np.float32)
+
+
+def thinned(sound: Samples, share: float) -> Samples:
+    """What a music codec leaves that has few bits: of each moment's spectrum the strongest `share` of its bins."""
+    if len(sound) < SIZE:
+        return sound
+    spectra = _analysed(sound)
+    size = np.abs(spectra)
+    kept = max(round(share * size.shape[1]), 1)
+    least = np.partition(size, -kept, axis=1)[:, -kept][:, None]
+    return _synthesised(np.where(size >= least, spectra, np.complex64(0)), len(sound))
 
 
 def sped(values: NDArray[np.float32], speed: float, count: int) -> NDArray[np.float32]:
