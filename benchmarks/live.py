@@ -355,10 +355,15 @@ def soak(options: argparse.Namespace) -> None:
     print("| minutes | MB | descriptors | threads |\n|---|---|---|---|")
     for sample in samples[:: max(len(samples) // 10, 1)]:
         print(f"| {sample.minutes:.1f} | {sample.megabytes:.1f} | {sample.descriptors} | {sample.threads} |")
-    settled = samples[len(samples) // 5 :]
-    growth = settled[-1].megabytes / settled[0].megabytes - 1
+    # What a rush leaves is given back once a minute: memory goes up and down, so that means are compared.
+    settled = [sample.megabytes for sample in samples[len(samples) // 5 :]]
+    middle = len(settled) // 2
+    first, last = float(np.mean(settled[:middle])), float(np.mean(settled[middle:]))
+    growth = last / first - 1
     errors = Path("out/live-server.log").read_text().count('"level": "error"')
-    print(f"\nmemory after warm-up: {100 * growth:+.1f} %; descriptors at the end, sessions gone: {left}")
+    print(
+        f"\nmemory after warm-up, second half by the first: {first:.1f} MB, {last:.1f} MB, {100 * growth:+.1f} %; descriptors at the end, sessions gone: {left}"
+    )
     print(f"healthy runs equal to offline: {work.equal}, wrong: {work.wrong}, broken off: {work.lost}")
     print(f"others: {work.others}; errors in the server's log: {errors}")
 

@@ -69,8 +69,8 @@ def companded(sound: Samples) -> Samples:
     """What eight bits of a telephone's µ-law leave (ITU-T G.711, as the continuous law)."""
     peak = np.float32(max(float(np.abs(sound).max(initial=0.0)), 1e-6))
     law = np.log1p(255 * np.abs(sound) / peak) / np.log(256.0)
-    steps = np.round(127 * law) / 127
-    return np.asarray(np.sign(sound) * peak * (np.power(256.0, steps) - 1) / 255, np.float32)
+    steps: NDArray[np.float64] = np.rint(127 * law) / 127
+    return (np.sign(sound) * peak * (np.power(256.0, steps) - 1) / 255).astype(np.float32)
 
 
 def thinned(sound: Samples, share: float) -> Samples:
