@@ -361,9 +361,8 @@ def soak(options: argparse.Namespace) -> None:
     first, last = float(np.mean(settled[:middle])), float(np.mean(settled[middle:]))
     growth = last / first - 1
     errors = Path("out/live-server.log").read_text().count('"level": "error"')
-    print(
-        f"\nmemory after warm-up, second half by the first: {first:.1f} MB, {last:.1f} MB, {100 * growth:+.1f} %; descriptors at the end, sessions gone: {left}"
-    )
+    print(f"\nmemory after warm-up: {first:.1f} MB, in the second half {last:.1f}: {100 * growth:+.1f} %")
+    print(f"descriptors at the end, sessions gone: {left}")
     print(f"healthy runs equal to offline: {work.equal}, wrong: {work.wrong}, broken off: {work.lost}")
     print(f"others: {work.others}; errors in the server's log: {errors}")
 
