@@ -108,7 +108,9 @@ def _strangers(tasks: Sequence[Task], face: str, again: bool) -> dict[Path, list
     for each in tasks:
         if each.item.is_video:
             videos[_person(each, face)].append(each)
-    return {place: people.some(own) for place, own in videos.items() if len(own) > 1 and (again or not place.is_file())}
+    return {
+        place: people.sampled(own) for place, own in videos.items() if len(own) > 1 and (again or not place.is_file())
+    }
 
 
 def _person(task: Task, face: str) -> Path:

@@ -4,7 +4,7 @@ import pytest
 from artalk.data.landmarks import LIDS, STABLE, head_face
 from artalk.data.tracks import SOLVED
 from artalk.errors import BadFile
-from artalk.prepare import people
+from artalk.prepare import people, quality
 from artalk.prepare.solve import perform
 from tests.prepare import faces
 from tests.prepare.faces import at_rest, take_of, weights_of
@@ -72,6 +72,22 @@ def test_a_long_take_needs_nobodys_help(calm, met, monkeypatch):
     assert np.array_equal(person_in(calm[0], met).points, person_in(calm[0], None).points)
 
 
+def test_lips_that_hardly_rest_are_said_unless_others_showed_the_rest(calm, met):
+    def warned(take, who=None):
+        done = perform(take, take.clock(), met=who)
+        told = quality.measure(quality.Source("film.mp4", (640, 480), 0, True, 0.0), done, None, None).warnings
+        return done.rested, any("lips rest for" in warning for warning in told)
+
+    weights = weights_of(75)
+    weights[:, SOLVED.index("jawOpen")] = 0.3 + 0.25 * np.sin(np.arange(75))
+    restless = take_of(weights)
+    rested, said = warned(calm[0])
+    assert (rested > 0.4, said) == (True, False)
+    rested, said = warned(restless)
+    assert (rested < 0.4, said) == (True, True)
+    assert warned(restless, met) == (None, False)
+
+
 def test_strangers_are_told_by_their_bones(calm, met, stranger):
     assert np.array_equal(person_in(stranger, met).points, person_in(stranger, None).points)
     assert people.meet([glanced(calm[0]), glanced(stranger)], head_face()) is None
@@ -96,8 +112,8 @@ def test_glances_are_kept_until_who_it_is_is_known(calm, tmp_path):
 
 
 def test_of_many_recordings_some_are_looked_at():
-    assert people.some([1, 2]) == [1, 2]
-    chosen = people.some(range(1000))
+    assert people.sampled([1, 2]) == [1, 2]
+    chosen = people.sampled(range(1000))
     assert (len(chosen), chosen[0], chosen[-1]) == (people.GLANCES, 0, 999)
 
 

@@ -82,7 +82,7 @@ def glance(take: Take, clock: Clock, found: Flags) -> Glance:
     )
 
 
-def some(recordings: Sequence[T]) -> list[T]:
+def sampled(recordings: Sequence[T]) -> list[T]:
     """Those by which a speaker is met, evenly spread."""
     chosen = np.linspace(0, len(recordings) - 1, min(len(recordings), GLANCES)).round().astype(int)
     return [recordings[int(k)] for k in chosen]

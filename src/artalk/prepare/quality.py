@@ -299,7 +299,7 @@ def _moving(motion: Motion, ok: NDArray[np.bool_]) -> dict[str, tuple[float, flo
 
 
 def _warnings(quality: Quality, apart: bool, rested: float | None) -> tuple[str, ...]:
-    """What whoever filmed could do better; `apart`: sound and picture surely are; `rested`: seconds of lips."""
+    """What whoever filmed could do better: sound and picture surely are `apart`, lips `rested` for so many seconds."""
     found = [
         (quality.tracked < 0.9, f"the face is missing in {1 - quality.tracked:.0%} of the video"),
         (quality.eyes < 50, f"the face is small ({quality.eyes:.0f} pixels between the eyes): go nearer, 100 are good"),

@@ -105,7 +105,7 @@ def prepare(
 
 def meet(paths: Sequence[Path], model: Path, which: Which = "largest", face: Face | None = None) -> Person | None:
     """Who it is in several videos of one person, by some seconds of some of them; see `people.meet`."""
-    seen = (glance(path, model, which) for path in people.some(paths))
+    seen = (glance(path, model, which) for path in people.sampled(paths))
     return people.meet([each for each in seen if each is not None], face or head_face())
 
 
