@@ -67,7 +67,8 @@ class Generator(ABC):
     """Speech to motion, window by window.
 
     A subclass sets the class or instance attributes below and writes `begin` and `step`. One window is `window` frames;
-    making it needs the sound of those frames and of `lookahead` frames more. `sample_rate / fps` is whole.
+    making it needs the sound of those frames and of `lookahead` frames more. `sample_rate / fps` is whole. Several
+    threads may call it at once: what a stream goes by is in its state.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset()

@@ -3,6 +3,7 @@
 Everything here reads only the sound of one frame and of the frame after it, and levels remembered from before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -48,15 +49,10 @@ class Spectra:
     pitch: FloatArray
     voicing: FloatArray
 
-    def split(self, ends: NDArray[np.intp]) -> "list[Spectra]":
-        """Parts that end before these frames, and the rest."""
-        parts = (np.split(values, ends) for values in (self.levels, self.pitch, self.voicing))
-        return [Spectra(*each) for each in zip(*parts, strict=True)]
-
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """The noise `floor` and the speech `peak` (BANDS,) in dB, followed through time."""
+    """The noise `floor` and the speech `peak` (…, BANDS) in dB, followed through time."""
 
     floor: FloatArray
     peak: FloatArray
@@ -77,12 +73,25 @@ def _levels(frames: FloatArray, sample_rate: int) -> FloatArray:
     size = sample_rate // 40
     first = (7 * hop - size) // 2
     points = 1 << (size - 1).bit_length()
-    bins = np.searchsorted(np.fft.rfftfreq(points, 1 / sample_rate), EDGES)
-    window = np.hanning(size)
+    bins = _bins(points, sample_rate)
+    window, weight = _slice_window(size)
     cut = np.stack([frames[:, first + i * hop : first + i * hop + size] for i in range(SLICES)], axis=1)
-    power = np.abs(np.fft.rfft(cut * window, points)) ** 2 / np.sum(window**2)
+    power = np.abs(np.fft.rfft(cut * window, points)) ** 2 / weight
     bands = np.add.reduceat(power[..., : bins[-1]], bins[:-1], axis=-1)
     return 10 * np.log10(bands + 1e-12)
+
+
+@cache
+def _slice_window(size: int) -> tuple[FloatArray, float]:
+    """A Hann window (size,) and the sum of its squares."""
+    window = np.hanning(size)
+    return window, float(np.sum(window**2))
+
+
+@cache
+def _bins(points: int, sample_rate: int) -> NDArray[np.intp]:
+    """Where the bands' edges lie in a spectrum of so many points."""
+    return np.searchsorted(np.fft.rfftfreq(points, 1 / sample_rate), EDGES)
 
 
 LOWEST_VOICE, HIGHEST_VOICE = 70.0, 400.0
@@ -123,43 +132,70 @@ def _window(size: int, points: int) -> tuple[FloatArray, FloatArray]:
     return window, np.fft.irfft(np.abs(np.fft.rfft(window, points)[: points // 4 + 1]) ** 2, points // 2)
 
 
-def is_nothing(levels: FloatArray) -> bool:
-    """Whether a frame (SLICES, BANDS) is digital silence, which tells nothing of a room or a speaker."""
-    return bool(levels.max() < QUIETEST)
+def by_speaker(
+    spectra: Spectra, counts: NDArray[np.intp], known: Sequence[Levels | None], frame: float
+) -> tuple[FloatArray, list[Levels | None]]:
+    """How loud each band (frames, SLICES, BANDS) is by its speaker's levels so far; and the levels after it.
+
+    The frames of several streams follow one another, `counts` of each; `known` is None before a stream's first sound.
+    A frame is `frame` seconds long. Digital silence tells nothing of a room or a speaker.
+    """
+    heard, starts = np.zeros_like(spectra.levels), np.cumsum(counts) - counts
+    fresh = np.array([levels is None for levels in known])
+    unknown = Levels(np.zeros(BANDS), np.zeros(BANDS))
+    floor = np.stack([(levels or unknown).floor for levels in known])
+    peak = np.stack([(levels or unknown).peak for levels in known])
+    sounds = spectra.levels.max(axis=(1, 2)) >= QUIETEST
+    for k in range(max(counts.tolist())):
+        streams = np.flatnonzero(counts > k)
+        streams = streams[sounds[starts[streams] + k]]
+        rows = starts[streams] + k
+        levels, voicing = spectra.levels[rows], spectra.voicing[rows, None]
+        new = fresh[streams]
+        if new.any():
+            first = first_levels(levels[new], voicing[new])
+            floor[streams[new]], peak[streams[new]] = first.floor, first.peak
+        now = follow(Levels(floor[streams], peak[streams]), levels, voicing, frame)
+        floor[streams], peak[streams], fresh[streams] = now.floor, now.peak, False
+        heard[rows] = loudness(levels, now)
+    return heard, [None if new else Levels(*pair) for new, *pair in zip(fresh, floor, peak, strict=True)]
 
 
-def first_levels(levels: FloatArray, voicing: float) -> Levels:
-    """The levels believed before anything but one frame (SLICES, BANDS) is known.
+def first_levels(levels: FloatArray, voicing: FloatArray) -> Levels:
+    """The levels believed before anything but one frame (…, SLICES, BANDS) of `voicing` (…, 1) is known.
 
     A recording mostly begins in its noise, so that speech is expected well above; if what is heard is a voice, the
     noise lies well below.
     """
-    heard = levels.max(axis=0)
+    heard = levels.max(axis=-2)
     return Levels(np.maximum(heard - LEAST_SPAN * voicing, QUIETEST), heard + EXPECTED)
 
 
-def follow(before: Levels, levels: FloatArray, voicing: float, frame: float) -> Levels:
-    """The levels after one more frame of sound (SLICES, BANDS), `frame` seconds long.
+def follow(before: Levels, levels: FloatArray, voicing: FloatArray, frame: float) -> Levels:
+    """The levels after one more frame of sound (…, SLICES, BANDS) of `voicing` (…, 1), `frame` seconds long.
 
     The floor falls at once and rises slowly, the slower the more voice there is: a fan that starts is noise after a
     second or two, a held vowel is not. The peak rises at once. It sinks by 10 dB a second as long as there is speech,
     since the end of a sentence is softer than its beginning, by 1 in a pause, and faster when a voice stays far below
     it in every band: then it was never this speaker's.
     """
-    heard, loudest = levels.mean(axis=0), levels.max(axis=0)
+    heard, loudest = levels.mean(axis=-2), levels.max(axis=-2)
     rise = (12.0 - 10.0 * voicing) * frame
     floor = np.where(heard < before.floor, (heard + before.floor) / 2, np.minimum(before.floor + rise, heard))
     floor = np.maximum(floor, QUIETEST)
     below = before.peak - loudest
-    sink = np.where(below < SPAN, 10.0, 1.0) + (120.0 * voicing if below.min() > 12.0 else 0.0)
+    another = below.min(axis=-1, keepdims=True) > 12.0
+    sink = np.where(below < SPAN, 10.0, 1.0) + np.where(another, 120.0 * voicing, 0.0)
     return Levels(floor, np.maximum(np.where(below < 0, loudest, before.peak - sink * frame), floor + LEAST_SPAN))
 
 
 def loudness(levels: FloatArray, known: Levels) -> FloatArray:
-    """How loud each band (SLICES, BANDS) is for this speaker: 0 is nothing, 1 as loud as it gets.
+    """How loud each band (…, SLICES, BANDS) is for this speaker: 0 is nothing, 1 as loud as it gets.
 
     The square root keeps a soft sound visible: lips open nearly as far for soft speech as for loud.
     """
-    full = np.maximum(known.peak, known.peak.max() - OWN)
+    full = np.maximum(known.peak, known.peak.max(axis=-1, keepdims=True) - OWN)
     nothing = np.maximum(full - SPAN, known.floor + MARGIN)
-    return np.sqrt(np.clip((levels - nothing) / np.maximum(full - nothing, MARGIN), 0.0, 1.2))
+    span = np.maximum(full - nothing, MARGIN)
+    above = levels - nothing[..., None, :]
+    return np.sqrt(np.clip(above / span[..., None, :], 0.0, 1.2))

@@ -5,7 +5,6 @@ matter in which pieces the time is worked through.
 """
 
 import math
-from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -60,6 +59,10 @@ class Spring:
         self.at = target + (off + push) * decay
         self.speed = (self.speed - pull * push) * decay
         return self.at
+
+    def copy(self) -> "Spring":
+        """The same, to go on from twice."""
+        return Spring(self.at, self.speed)
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,11 @@ class Life:
 
     def copy(self) -> "Life":
         """The same, to go on from twice."""
-        twin = copy(self)  # a deep copy would take a tenth of a live frame's time
-        twin.nod, twin.lift, twin.stir = copy(self.nod), copy(self.lift), copy(self.stir)
+        twin = object.__new__(Life)  # `copy` and its like would take a tenth of a live frame's time
+        vars(twin).update(vars(self))
+        twin.nod, twin.lift, twin.stir = self.nod.copy(), self.lift.copy(), self.stir.copy()
         first, second, third = self.posture
-        twin.posture = copy(first), copy(second), copy(third)
+        twin.posture = first.copy(), second.copy(), third.copy()
         return twin
 
     def advance(self, voice: Voice, seconds: float) -> Look:
@@ -214,6 +218,8 @@ class Life:
     def _head(self, seconds: float) -> tuple[float, float, float]:
         """Nods on accents; a posture for each phrase, breath and sway as far as `sway` says."""
         nod = self.nod.towards(5.0 * self.accent, 9.0, seconds)
+        if not self.sway:
+            return nod * DEGREE, 0.0, 0.0
         stir = self.stir.towards(1.0 if self.quiet < 0.5 else 0.0, 3.0, seconds)
         rest = 1.0 if self.quiet < 1.0 else 0.4
         posture = [

@@ -1,7 +1,6 @@
 """A model's speech with the rules' life: parts of the face that a model's data never showed come from the rules."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, final
 
@@ -30,7 +29,7 @@ class Neck:
 
     def follow(self, targets: FloatArray, seconds: float) -> tuple[FloatArray, "Neck"]:
         """(frames, angles) slowly behind `targets`, and the neck after them."""
-        springs = tuple(copy(spring) for spring in self.springs)
+        springs = tuple(spring.copy() for spring in self.springs)
         frames = [
             [spring.towards(target, PULL, seconds) for spring, target in zip(springs, row, strict=True)]
             for row in targets.tolist()

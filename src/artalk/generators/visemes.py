@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar, NamedTuple, final
+from itertools import islice
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,17 +112,6 @@ class Heard:
     life: Life
 
 
-class _Listened(NamedTuple):
-    """Cues (frames, cues) that move lips and looks (frames) of one stream; its state after them, but for the mouth."""
-
-    moved: DoubleArray
-    looks: list[Look]
-    levels: hearing.Levels | None
-    cues: DoubleArray
-    usual: tuple[float, ...]
-    life: Life
-
-
 @final
 class Visemes(Generator):
     """Lips from the spectrum by rules; blinks, gaze, brows and head from prosody and counted chance.
@@ -162,49 +152,33 @@ class Visemes(Generator):
 
     def step_many(self, jobs: Sequence[tuple[Heard, FloatArray]]) -> list[tuple[FloatArray, Heard]]:
         """All streams are heard and posed together: a stream's few numbers cost less than calling for them."""
+        states, seconds = [state for state, _ in jobs], 1 / float(self.fps)
         rows = [self._rows(samples) for _, samples in jobs]
         counts = np.array([len(part) for part in rows])
         ends = np.cumsum(counts)
         spectra = hearing.spectra(np.concatenate(rows), self.sample_rate)
-        heard = [self._hear(state, part) for (state, _), part in zip(jobs, spectra.split(ends[:-1]), strict=True)]
-        looks = [look for one in heard for look in one.looks]
-        moved = np.concatenate([one.moved for one in heard])
+        bands, levels = hearing.by_speaker(spectra, counts, [state.levels for state in states], seconds)
+        said = np.split(_cues(bands.reshape(-1, hearing.BANDS)), hearing.SLICES * ends[:-1])
+        cues = [np.concatenate([state.cues, new]) for state, new in zip(states, said, strict=True)]
+        moved, usual = _as_usual(_smooth(cues), counts, [state.usual for state in states], seconds)
+        lives = [state.life.copy() for state in states]
+        looks = _live(lives, counts, spectra, moved[:, CUES.index("loud")], seconds)
         mouths = self._columns(_mouth(moved, self.settings), len(moved))
         before = np.concatenate([np.zeros((1, len(self.channels))), mouths[:-1]])
-        before[ends - counts] = [state.mouth for state, _ in jobs]
+        before[ends - counts] = [state.mouth for state in states]
         slur = SLUR * _free(moved)[:, None]
         values = (1 - slur) * mouths + slur * before + self._columns(_rest(looks, self.settings), len(moved))
         weights = self.channels.of_kind("weight")
         values[:, weights] = values[:, weights].clip(0.0, 1.0)
         frames = np.split(values.astype(np.float32), ends[:-1])
-        lasts = mouths[ends - 1]
-        return [
-            (made, Heard(one.levels, one.cues, one.usual, last.copy(), one.life))
-            for made, one, last in zip(frames, heard, lasts, strict=True)
-        ]
+        newest = [part[-(TAPS - 1) :].copy() for part in cues]
+        after = map(Heard, levels, newest, usual, mouths[ends - 1], lives)
+        return list(zip(frames, after, strict=True))
 
     def _rows(self, samples: FloatArray) -> DoubleArray:
         """(frames, samples): the sound of each frame and of the next one."""
         sound = np.asarray(samples, np.float64)
         return np.lib.stride_tricks.sliding_window_view(sound, 2 * self.hop)[:: self.hop]
-
-    def _hear(self, state: Heard, spectra: hearing.Spectra) -> _Listened:
-        """What one stream's new frames say, after what was heard before."""
-        bands, levels = _by_speaker(spectra, state.levels, 1 / float(self.fps))
-        cues = np.concatenate([state.cues, _cues(bands)])
-        smooth = _smooth(cues, len(spectra.pitch))
-        moved, usual = _as_usual(smooth, state.usual, 1 / float(self.fps))
-        life = state.life.copy()
-        looks = self._live(life, spectra, moved[:, CUES.index("loud")])
-        return _Listened(moved, looks, levels, cues[-(TAPS - 1) :].copy(), usual, life)
-
-    def _live(self, life: Life, spectra: hearing.Spectra, loud: DoubleArray) -> list[Look]:
-        semitones = 12 * np.log2(spectra.pitch)
-        seconds = 1 / float(self.fps)
-        return [
-            life.advance(Voice(*heard), seconds)
-            for heard in zip(loud.tolist(), semitones.tolist(), spectra.voicing.tolist(), strict=True)
-        ]
 
     def _columns(self, pose: dict[str, DoubleArray], frames: int) -> DoubleArray:
         values = np.zeros((frames, len(self.channels)))
@@ -213,18 +187,14 @@ class Visemes(Generator):
         return values
 
 
-def _by_speaker(
-    spectra: hearing.Spectra, levels: hearing.Levels | None, seconds: float
-) -> tuple[DoubleArray, hearing.Levels | None]:
-    """Loudness (frames · slices, bands) by the levels known so far, and the levels after it."""
-    heard: list[DoubleArray] = []
-    for frame, voicing in zip(spectra.levels, spectra.voicing.tolist(), strict=True):
-        if hearing.is_nothing(frame):
-            heard.append(np.zeros_like(frame))
-            continue
-        levels = hearing.follow(levels or hearing.first_levels(frame, voicing), frame, voicing, seconds)
-        heard.append(hearing.loudness(frame, levels))
-    return np.concatenate(heard), levels
+def _live(
+    lives: Sequence[Life], counts: NDArray[np.intp], spectra: hearing.Spectra, loud: DoubleArray, seconds: float
+) -> list[Look]:
+    """The looks of all streams, one after the other, each `counts` frames; their lives go on by so much."""
+    semitones = 12 * np.log2(spectra.pitch)
+    voices = map(Voice, loud.tolist(), semitones.tolist(), spectra.voicing.tolist())
+    frames = zip(np.repeat(np.arange(len(lives)), counts).tolist(), voices, strict=True)
+    return [lives[stream].advance(voice, seconds) for stream, voice in frames]
 
 
 def _cues(bands: DoubleArray) -> DoubleArray:
@@ -235,35 +205,41 @@ def _cues(bands: DoubleArray) -> DoubleArray:
     return sum(bands[:, band, None] * WEIGHTS[:, band] for band in range(hearing.BANDS)) + np.zeros(len(CUES))
 
 
-def _smooth(cues: DoubleArray, frames: int) -> DoubleArray:
-    """Cues (frames, cues) as lips follow them, from the slices before and around each frame."""
-    newest = TAPS - 1 + hearing.SLICES * np.arange(frames) + hearing.SLICES - 1
-    total = np.zeros((frames, len(CUES)))
-    for tap in range(TAPS):
-        total += cues[newest - tap] * MOVES[:, tap]
-    return total
+def _smooth(cues: Sequence[DoubleArray]) -> DoubleArray:
+    """Cues (frames, cues) of all streams as lips follow them, from the slices (TAPS - 1 + slices, cues) before and in
+    each frame."""
+    frames = np.array([len(part) - (TAPS - 1) for part in cues]) // hearing.SLICES
+    # A frame's newest slice is the last of its four; each stream begins with its old ones.
+    stream = np.repeat(np.arange(len(cues)), frames)
+    newest = hearing.SLICES * (np.arange(len(stream)) + 1) + (TAPS - 1) * (stream + 1) - 1
+    taps = np.concatenate(cues)[newest[:, None] - np.arange(TAPS)] * MOVES.T
+    # Along an axis that is not the last numpy adds one after the other, however many frames there are.
+    return np.add.reduce(taps, axis=1)
 
 
-def _as_usual(cues: DoubleArray, usual: tuple[float, ...], seconds: float) -> tuple[DoubleArray, tuple[float, ...]]:
-    """Cues (frames, cues) as if an average voice spoke, and what is usual for this one after them.
+def _as_usual(
+    cues: DoubleArray, counts: NDArray[np.intp], usual: Sequence[tuple[float, ...]], seconds: float
+) -> tuple[DoubleArray, list[tuple[float, ...]]]:
+    """Cues (frames, cues) as if an average voice spoke, and what is usual for each stream's after its `counts` frames.
 
     "open" and "part" are scaled, "spread" is shifted half the way, by what was usual in speech so far.
     """
     learnt: list[tuple[float, ...]] = []
-    columns = [CUES.index(name) for name in USUAL]
-    for heard, loud in zip(cues[:, columns].tolist(), cues[:, CUES.index("loud")].tolist(), strict=True):
-        share = seconds / LEARNS if loud > SPEAKING else 0.0
-        usual = tuple(old + share * (new - old) for old, new in zip(usual, heard, strict=True))
-        learnt.append(usual)
-    known = np.array(learnt)
+    after: list[tuple[float, ...]] = []
+    frames = iter(cues[:, [CUES.index(name) for name in (*USUAL, "loud")]].tolist())
+    for known, count in zip(usual, counts.tolist(), strict=True):
+        for *heard, loud in islice(frames, count):
+            share = seconds / LEARNS if loud > SPEAKING else 0.0
+            known = tuple([old + share * (new - old) for old, new in zip(known, heard, strict=True)])
+            learnt.append(known)
+        after.append(known)
     adapted = cues.copy()
-    for column, (name, average) in enumerate(USUAL.items()):
-        theirs = known[:, column]
+    for (name, average), theirs in zip(USUAL.items(), np.array(learnt).T, strict=True):
         if name in ("open", "part"):
             adapted[:, CUES.index(name)] *= np.clip(average / np.maximum(theirs, 0.01), 0.55, 1.4)
         else:
             adapted[:, CUES.index(name)] -= 0.5 * (theirs - average)
-    return adapted, usual
+    return adapted, after
 
 
 def _ramp(values: DoubleArray, low: float, high: float) -> DoubleArray:

@@ -68,7 +68,7 @@ class Server:
         self.settings = settings
         self.models = dict(models or _by_name(api.generator(settings.model)))
         self.metrics = Metrics()
-        self.engine = Engine(self.metrics)
+        self.engine = Engine(self.metrics, settings.at_once)
         self.workshop = Workshop(settings.limits, self.models, self.metrics)
         self.ready = False
         self._secret = settings.secret.encode() or secrets.token_bytes(32)

@@ -295,7 +295,7 @@ class Connection:
                 self._complain("buffer_full", error)
             except ArtalkError as error:
                 self._complain("bad_input", error)
-            self.engine.wake()
+            self.engine.wake(self._seat)
 
     async def _do(self, message: Message) -> None:
         session = self._seat.session
@@ -303,7 +303,7 @@ class Connection:
             case Sound():
                 samples = self._decoder.decode(message.data)
                 while session.pace == "free" and session.queued and not session.has_room(len(samples)):
-                    self.engine.wake()
+                    self.engine.wake(self._seat)
                     await asyncio.sleep(0.01)  # not reading makes the client wait
                 session.feed(samples)
             case Flush():
@@ -342,7 +342,7 @@ class Connection:
             await self._send(message)
             if isinstance(message, Finished):
                 return
-            self.engine.wake()
+            self.engine.wake(self._seat)
 
     async def _watch(self) -> None:
         """Health once a second, and the ends that time sets."""

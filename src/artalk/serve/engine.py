@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 TICK = 0.02
 """Seconds between looks at the clock while no sound comes."""
+
+WORTH_A_WORKER = 3
+"""Sessions that have to wait before a further worker begins: a run for one costs half of what a run for three does."""
 
 FRAMES_A_STEP = 8
 """Frames of one session in one call, about: others wait for it."""
@@ -51,6 +54,8 @@ class Seat:
     """Whether the model works on a step of it."""
     held: bool = False
     """Whether no further step is to begin."""
+    stepped: float = 0.0
+    """When its last step began, by the monotonic clock."""
 
     @property
     def clock(self) -> float:
@@ -75,30 +80,38 @@ class Seat:
 
 
 class Engine:
-    """Runs sessions by the clock; the model works in a thread of its own."""
+    """Runs sessions by the clock; the model works in `workers` threads of its own.
 
-    def __init__(self, metrics: Metrics) -> None:
+    Where one is at work, another takes what falls due meanwhile: its share of Python, too, goes on beside the model's
+    arithmetic, which lets go of the interpreter.
+    """
+
+    def __init__(self, metrics: Metrics, workers: int = 1) -> None:
         self.metrics = metrics
         self.seats: set[Seat] = set()
+        self.workers = workers
         self._wake = asyncio.Event()
-        self._worker = ThreadPoolExecutor(1, "artalk-model")
-        self._task: asyncio.Task[None] | None = None
+        self._pool = ThreadPoolExecutor(workers, "artalk-model")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._working: set[asyncio.Task[None]] = set()
+        self._changed: set[Seat] = set()
 
     def start(self) -> None:
         """Begin to work, in the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="artalk-engine")
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(work, name="artalk-engine") for work in (self._run(), self._tick())]
 
     async def stop(self) -> None:
         """Leave off."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        self._worker.shutdown(wait=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._working, return_exceptions=True)
+        self._pool.shutdown(wait=True)
 
     @property
     def running(self) -> bool:
         """Whether the engine does its work."""
-        return self._task is not None and not self._task.done()
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     async def warm_up(self, generator: Generator) -> None:
         """Have a model make its first frames before anybody waits for them, for one session and for a crowd.
@@ -115,40 +128,63 @@ class Engine:
             gc.collect()
             gc.freeze()
 
-        await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(self._pool, work) for _ in range(self.workers)))
 
     def add(self, seat: Seat) -> None:
         """Take a session in."""
         self.seats.add(seat)
         self.metrics.sessions.set(len(self.seats))
-        self.wake()
+        self.wake(seat)
 
     def remove(self, seat: Seat) -> None:
         """Let a session go."""
         self.seats.discard(seat)
+        self._changed.discard(seat)
         self.metrics.sessions.set(len(self.seats))
 
-    def wake(self) -> None:
-        """Sound has come, or there is room again."""
+    def wake(self, *seats: Seat) -> None:
+        """Sound has come for these, or there is room again."""
+        self._changed |= self.seats.intersection(seats)
         self._wake.set()
+
+    async def _tick(self) -> None:
+        """Time alone makes work, too: silence, and frames that were held back until they are wanted."""
+        while True:
+            await asyncio.sleep(TICK)
+            self.wake(*self.seats)
 
     async def _run(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK)
+            await self._wake.wait()
             self._wake.clear()
-            while jobs := self._due():
+            while len(self._working) < self.workers and (jobs := self._due()):
+                if self._working and len(jobs) < WORTH_A_WORKER:
+                    break
                 for seat, _ in jobs:
-                    seat.busy = True
-                results = await asyncio.get_running_loop().run_in_executor(self._worker, self._step, jobs)
-                for (seat, _), result in zip(jobs, results, strict=True):
-                    seat.busy = False
-                    self._finish(seat, result)
-                await asyncio.sleep(0)  # sockets have their turn
+                    seat.busy, seat.stepped = True, time.monotonic()
+                task = asyncio.get_running_loop().create_task(self._work(jobs))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+
+    async def _work(self, jobs: list[tuple[Seat, Step]]) -> None:
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._pool, self._step, jobs)
+        except Exception as error:
+            results = [error] * len(jobs)
+        for (seat, _), result in zip(jobs, results, strict=True):
+            seat.busy = False
+            self._finish(seat, result)
+        self.wake(*(seat for seat, _ in jobs))
 
     def _due(self) -> list[tuple[Seat, Step]]:
+        """What can be worked on now, of as many sessions as a run of the model takes; who waits longest comes first."""
         jobs: list[tuple[Seat, Step]] = []
-        for seat in list(self.seats):
+        for seat in sorted(self._changed, key=lambda seat: seat.stepped):
+            if len(jobs) == CROWD:
+                break
+            if seat.busy:
+                continue
             session = seat.session
             try:
                 session.advance(seat.clock)
@@ -159,7 +195,9 @@ class Engine:
                 continue
             if step is not None:
                 jobs.append((seat, step))
-            elif events := session.events():
+                continue
+            self._changed.discard(seat)
+            if events := session.events():
                 seat.deliver(events)
         return jobs
 

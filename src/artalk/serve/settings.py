@@ -1,6 +1,7 @@
 """What a server may be told, as one frozen dataclass: `artalk serve --config server.toml` reads it."""
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
 
 from artalk import api
@@ -50,13 +51,15 @@ class Settings:
 
     `token`: what clients have to know, if anything. `origins`: pages other than the server's own that may use it, such
     as "https://example.org". `secret`: signs saved sessions, so that another server with the same one goes on with
-    them; drawn anew if empty. `threads`: of the model.
+    them; drawn anew if empty. `threads`: of one run of a model. `workers`: runs
+    at a time, 0 for one a core, but no more than four.
     """
 
     host: str = "127.0.0.1"
     port: int = 8765
     model: str = api.LIVE
     threads: int = 1
+    workers: int = 0
     token: str = ""
     secret: str = ""
     origins: tuple[str, ...] = ()
@@ -67,8 +70,15 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise BadInput(f"a port is 0 to 65535, got {self.port}")
+        if self.workers < 0:
+            raise BadInput(f"workers are at least 1, or 0 for one a core, got {self.workers}")
         if not self.local and not self.token:
             raise BadInput(f"listening on {self.host} lets others in: give a token that they have to know")
+
+    @property
+    def at_once(self) -> int:
+        """How many runs of models go on at a time."""
+        return self.workers or min(os.cpu_count() or 1, 4)
 
     @property
     def local(self) -> bool:
