@@ -252,7 +252,6 @@ class Trunk(nn.Module):
         spread = features[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
         condition, memory_condition = self.condition(spread, steering.hears.reshape(-1, 1), style)
         known = known[:, None].expand(-1, branches, -1).flatten(0, 1)
-        memory = None if memory is None else memory.flatten(0, 1)
         before = self.stack.recall(memory)
         modulations = self.stack.modulations(condition)
         warm = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
@@ -275,7 +274,6 @@ class Trunk(nn.Module):
         regressed = unfold(self.spread @ self.regress(hidden), batch, branches)
         content = self.content(total)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
         remembered = self.stack.remember(memory, content, memory_condition)
-        remembered = None if remembered is None else unfold(remembered, batch, branches)
         return total, (regressed * steering.mix[..., None, None]).sum(dim=1), remembered
 
     def _decide(

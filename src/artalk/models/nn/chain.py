@@ -38,20 +38,22 @@ class BitChain(nn.Module):
         `x` (batch, branches, tokens, width) and `logits` (batch, branches, tokens, bits) of branches whose sum by `mix`
         (batch, branches) counts; `thresholds` (batch, tokens, bits) as of `BinarySphere.threshold`.
         """
-        mixed = (logits * mix[..., None, None]).sum(dim=1)
-        share = mix[..., None, None]
+        # A bit is 1 where what the earlier ones add to its logit is more than this. Branches lie side by side in the
+        # hidden layer, each with its share in what the layer says: few operations, as there are many bits.
+        missing = thresholds - (logits * mix[..., None, None]).sum(dim=1)
+        hidden = self.context(x).transpose(1, 2).flatten(2).clone(memory_format=torch.contiguous_format)
+        says = (mix[:, None, :, None] * self.says[:, None]).flatten(2)[..., None].transpose(0, 1)
+        seen = self.seen[:, None].expand(-1, x.shape[1], -1).flatten(1)[:, None]
 
         def decide(hidden: Tensor, bit: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-            says, seen, base, least = bit
-            more = (F.silu(hidden) @ says[:, None] * share).sum(dim=1)
-            sign = torch.where(base + more > least, 1.0, -1.0)
-            return hidden + sign[:, None] * seen, sign
+            says, one, zero, least = bit
+            up = F.silu(hidden) @ says > least
+            return hidden + torch.where(up, one, zero), up
 
         # An exported model has one loop instead of some hundred bits' nodes, and loads twice as fast.
         loop = scan if torch.compiler.is_exporting() else _in_turn
-        bits = (self.says, self.seen, *(part.movedim(-1, 0)[..., None] for part in (mixed, thresholds)))
-        _, signs = loop(decide, self.context(x), bits)
-        return (signs[..., 0].movedim(0, -1) + 1) / 2
+        _, ups = loop(decide, hidden, (says, seen, -seen, missing.movedim(-1, 0)[..., None]))
+        return ups[..., 0].movedim(0, -1).to(x.dtype)
 
 
 def _in_turn(

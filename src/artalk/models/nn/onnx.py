@@ -36,6 +36,7 @@ def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: li
         # Folding leaves a copy of each table wherever one is used.
         passes.DeduplicateInitializersPass(LARGEST_TABLE)(made)
         passes.CommonSubexpressionEliminationPass()(made)
+        _infer_free_sizes(made, onnx_ir)
         passes.RemoveUnusedNodesPass()(made)
     for values, names in ((made.graph.inputs, inputs), (made.graph.outputs, outputs)):
         for value, name in zip(values, names, strict=True):
@@ -43,6 +44,23 @@ def graph(module: nn.Module, arguments: tuple[Any, ...], shapes: Any, inputs: li
     proto = onnx_ir.to_proto(made)
     _forget_origins(proto.graph)
     return proto
+
+
+def _infer_free_sizes(model: Any, onnx_ir: Any) -> None:
+    """Let -1 stand for the one free size of a reshape, instead of nodes that work it out and put the shape together."""
+    constant = onnx_ir.convenience.get_const_tensor
+    for node in model.graph:
+        source = node.inputs[1].producer() if node.op_type == "Reshape" else None
+        if source is None or source.op_type != "Concat":
+            continue
+        sizes = [constant(value) for value in source.inputs]
+        free = [value for value, size in zip(source.inputs, sizes, strict=True) if size is None]
+        if len(free) == 1 and free[0].shape == onnx_ir.Shape([1]):
+            shape = np.concatenate([[-1] if size is None else size.numpy() for size in sizes]).astype(np.int64)
+            name = f"{node.outputs[0].name}.shape"
+            value = onnx_ir.Value(name=name, const_value=onnx_ir.tensor(shape, name=name))
+            model.graph.register_initializer(value)
+            node.replace_input_with(1, value)
 
 
 def _forget_origins(graph: Any) -> None:

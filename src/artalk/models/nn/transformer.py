@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artalk.models.nn import fused
+
 
 def turns(times: Tensor, head_width: int, longest: float) -> Tensor:
     """(2, tokens, head_width): cosines and sines of rotary positions (Su et al. 2021, RoFormer, eq. 34).
@@ -25,6 +27,8 @@ def turns(times: Tensor, head_width: int, longest: float) -> Tensor:
 
 def turn(x: Tensor, by: Tensor) -> Tensor:
     """Rotate `x` (..., tokens, head_width) by `by` of `turns`; lengths stay."""
+    if torch.compiler.is_exporting():
+        return fused.turn(x, by)
     a, b = x.chunk(2, dim=-1)
     return x * by[0] + torch.cat([-b, a], dim=-1) * by[1]
 
@@ -48,6 +52,28 @@ class Keys(NamedTuple):
     def then(self, later: "Keys") -> "Keys":
         """These tokens, followed by `later`."""
         return Keys(torch.cat([self.keys, later.keys], dim=-2), torch.cat([self.values, later.values], dim=-2))
+
+
+class Context(NamedTuple):
+    """What a token looks at: the `memory` of earlier windows, and tokens of its `own` window.
+
+    They stay apart, as joining them would copy the memory, which is most of what a small window's step moves.
+    """
+
+    memory: Keys | None = None
+    own: Keys | None = None
+
+    def then(self, later: Keys) -> "Context":
+        """This, and `later` tokens of the same window."""
+        return self._replace(own=later if self.own is None else self.own.then(later))
+
+    @property
+    def parts(self) -> list[Keys]:
+        """Those that there are, in their order."""
+        return [part for part in self if part is not None]
+
+
+NOTHING = Context()
 
 
 class Band(NamedTuple):
@@ -102,7 +128,7 @@ class Block(nn.Module):
         times: Tensor,
         bias: Tensor | Band | None = None,
         modulation: Tensor | None = None,
-        before: Keys | None = None,
+        before: Context = NOTHING,
     ) -> tuple[Tensor, Seen]:
         """Work on tokens `x` (batch, tokens, width) at `times` (of `turns`).
 
@@ -116,15 +142,14 @@ class Block(nn.Module):
         thought = self.think(_shifted(self.think_norm(x), shift_t, scale_t))
         return x + self._drop(thought if gate_t is None else thought * gate_t), own
 
-    def _attend(self, h: Tensor, times: Tensor, bias: Tensor | Band | None, before: Keys | None) -> tuple[Tensor, Seen]:
+    def _attend(self, h: Tensor, times: Tensor, bias: Tensor | Band | None, before: Context) -> tuple[Tensor, Seen]:
         split = self.qkv(h).reshape(*h.shape[:2], 3 * self.heads, self.head_width).transpose(1, 2)
         both, value = split.split([2 * self.heads, self.heads], dim=1)
-        both = both * torch.rsqrt((both * both).sum(dim=-1, keepdim=True) + 1e-6)
+        both = _unit(both)
         query, key = turn(both, times).chunk(2, dim=1)
         own = Seen(Keys(both[:, self.heads :], value), Keys(key, value))
-        seen = own.turned if before is None else before.then(own.turned)
         query = query * self.sharpness.clamp(max=math.log(100.0)).exp()
-        mixed = _attention(query, seen, bias)
+        mixed = _attention(query, before.then(own.turned), bias)
         return self.out(mixed.transpose(1, 2).flatten(2)), own
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -135,19 +160,38 @@ def _shifted(h: Tensor, shift: Tensor | None, scale: Tensor | None) -> Tensor:
     return h if shift is None or scale is None else h * scale + shift
 
 
-def _attention(query: Tensor, seen: Keys, bias: Tensor | Band | None) -> Tensor:
+def _unit(x: Tensor) -> Tensor:
+    """`x` (…, width) at length 1."""
+    if torch.compiler.is_exporting():
+        return fused.unit(x, 1e-6)
+    return x * torch.rsqrt((x * x).sum(dim=-1, keepdim=True) + 1e-6)
+
+
+def _attention(query: Tensor, seen: Context, bias: Tensor | Band | None) -> Tensor:
+    parts = seen.parts
     if isinstance(bias, Band):
-        return _banded(query, seen, bias)
+        (own,) = parts
+        return _banded(query, own, bias)
     half = torch.is_autocast_enabled(query.device.type)
     if not half and not torch.compiler.is_exporting():
-        return F.scaled_dot_product_attention(query, seen.keys, seen.values, attn_mask=bias, scale=1.0)
+        keys, values = (_joined(list(kind), dim=-2) for kind in zip(*parts, strict=True))
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=1.0)
     # The exporter makes a fifth of the nodes of this, and on a CPU in bfloat16 its backward takes a third of the time.
-    return _plain(query, seen, bias)
+    return _plain(query, parts, bias)
 
 
-def _plain(query: Tensor, seen: Keys, bias: Tensor | None) -> Tensor:
-    scores = query @ seen.keys.transpose(-1, -2)
-    return torch.softmax(scores if bias is None else scores + bias, dim=-1) @ seen.values
+def _plain(query: Tensor, parts: list[Keys], bias: Tensor | None) -> Tensor:
+    scores = _joined([query @ part.keys.transpose(-1, -2) for part in parts], dim=-1)
+    weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
+    if len(parts) == 1:
+        return weights @ parts[0].values
+    shares = torch.split(weights, [part.keys.shape[-2] for part in parts], dim=-1)
+    first, *others = (share @ part.values for share, part in zip(shares, parts, strict=True))
+    return sum(others, first)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
 def _banded(query: Tensor, seen: Keys, near: Band) -> Tensor:
@@ -171,7 +215,7 @@ def _banded(query: Tensor, seen: Keys, near: Band) -> Tensor:
     other = clock[:, :1] + torch.arange(-near.back, size + near.ahead, device=query.device)
     distance = other - clock
     allowed = (distance >= -near.back) & (distance <= near.ahead) & (other >= 0) & (other < tokens)
-    mixed = _plain(cut(query, 0, 0), Keys(around(seen.keys), around(seen.values)), bias(allowed))
+    mixed = _plain(cut(query, 0, 0), [Keys(around(seen.keys), around(seen.values))], bias(allowed))
     return mixed.flatten(-3, -2)[..., :tokens, :]
 
 
@@ -254,11 +298,11 @@ class WindowStack(nn.Module):
         their = self.modulations(None if content_condition is None else content_condition.flatten(0, 1))
         bias = self.bias(known.flatten(0, 1), tokens, allowed)
         for i, block in enumerate(self.blocks):
-            before = None
+            before = NOTHING
             if self.past:
                 content, made = block(content, self.memory_turns, None, their[i])
                 keys, values = (self._earlier(t, batch, windows) for t in cast(Seen, made).raw)
-                before = Keys(turn(keys, self.past_turns), values)
+                before = Context(Keys(turn(keys, self.past_turns), values))
             x, _ = block(x, times, bias, own[i], before)
         return x.reshape(batch, windows, tokens, width)
 
@@ -281,38 +325,40 @@ class WindowStack(nn.Module):
             batch, self.depth, 2, self.heads, self.past * self.memory_tokens, self.head_width, device=device
         )
 
-    def recall(self, memory: Tensor | None) -> list[Keys | None]:
-        """What each block sees of the windows before, put at its times."""
+    def recall(self, memory: Tensor | None) -> list[Context]:
+        """What each block sees of the windows before, put at its times; all leading axes of the memory as one."""
         if memory is None:
-            return [None] * self.depth
-        keys, values = turn(memory[:, :, 0], self.past_turns), memory[:, :, 1]
-        return [Keys(keys[:, i], values[:, i]) for i in range(self.depth)]
+            return [NOTHING] * self.depth
+        # Taken out first and laid together then: what is large is gone through once.
+        parts = [[memory[..., i, kind, :, :, :].flatten(0, -4) for kind in range(2)] for i in range(self.depth)]
+        return [Context(Keys(turn(keys, self.past_turns), values)) for keys, values in parts]
 
     def extend(
         self,
         x: Tensor,
         times: Tensor,
         bias: Tensor | None,
-        before: list[Keys | None],
+        before: list[Context],
         modulations: list[Tensor | None],
-    ) -> tuple[Tensor, list[Keys | None]]:
+    ) -> tuple[Tensor, list[Context]]:
         """More tokens `x` (batch, tokens, width) of the present window; returns them and what the next ones see."""
-        after: list[Keys | None] = []
+        after: list[Context] = []
         for block, seen, modulation in zip(self.blocks, before, modulations, strict=True):
             x, own = block(x, times, bias, modulation, seen)
-            turned = cast(Seen, own).turned
-            after.append(turned if seen is None else seen.then(turned))
+            after.append(seen.then(cast(Seen, own).turned))
         return x, after
 
     def remember(self, memory: Tensor | None, content: Tensor, condition: Tensor | None = None) -> Tensor | None:
-        """The memory once the window of `content` (batch, memory tokens, width) has passed; the oldest is forgotten."""
+        """The memory (…, depth, 2, heads, past · memory tokens, head_width) once a window has passed; the oldest is
+        forgotten. `content` (batch, memory tokens, width) is the window's, its batch all leading axes as one."""
         if memory is None:
             return None
         made: list[Tensor] = []
         for block, modulation in zip(self.blocks, self.modulations(condition), strict=True):
             content, own = block(content, self.memory_turns, None, modulation)
             made.append(torch.stack(cast(Seen, own).raw, dim=1))
-        return torch.cat([memory[..., self.memory_tokens :, :], torch.stack(made, dim=1)], dim=-2)
+        new = torch.stack(made, dim=1).reshape(*memory.shape[:-2], self.memory_tokens, self.head_width)
+        return torch.cat([memory[..., self.memory_tokens :, :], new], dim=-2)
 
     def _earlier(self, made: Tensor, batch: int, windows: int) -> Tensor:
         """(batch · windows, heads, past · tokens, head_width) of the windows before each; zeros where none was."""

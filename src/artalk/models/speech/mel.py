@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.models.nn.precision import exact
-from artalk.models.nn.transformer import Band, Block, Keys, bias, blocks, turn, turns
+from artalk.models.nn.transformer import Band, Block, Context, Keys, bias, blocks, turn, turns
 from artalk.models.speech.encoder import Encoder, Heard, State
 
 SLICES = 4
@@ -166,12 +166,12 @@ class Speech(Encoder):
         near = bias((age >= 0) & (age <= back)).to(x.device)
         kept: list[Tensor] = []
         for i, block in enumerate(self.blocks):
-            keys, values = state["keys"][:, i, 0], state["keys"][:, i, 1]
-            x, own = cast(Block, block)(x, times, near, None, Keys(turn(keys, before), values))
-            both = torch.cat([state["keys"][:, i], torch.stack(own.raw, dim=1)], dim=-2)
-            kept.append(both[..., -back:, :])
+            keys, values = (state["keys"][:, i, kind] for kind in range(2))
+            x, own = cast(Block, block)(x, times, near, None, Context(Keys(turn(keys, before), values)))
+            kept.append(torch.stack(own.raw, dim=1))
         x = self.norm(x)
-        after = {"sound": self._kept(full, state["sound"]), "level": level, "keys": torch.stack(kept, dim=1)}
+        keys = torch.cat([state["keys"][..., x.shape[1] :, :], torch.stack(kept, dim=1)], dim=-2)[..., -back:, :]
+        after = {"sound": self._kept(full, state["sound"]), "level": level, "keys": keys}
         return x.reshape(x.shape[0], frames, FEATURES * self.config.width), after
 
     def phone_logits(self, features: Tensor) -> Tensor:
