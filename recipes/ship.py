@@ -58,7 +58,8 @@ def figures(found: dict[str, list[dict[str, Any]]]) -> list[str]:
         return ["Not measured."]
     rows = [row for section in found.values() for row in section if row["goal"] and row["mean"] is not None]
     return [
-        "Of held-out clips, by `benchmarks/default_model.py`, with 95 % intervals:",
+        "Of held-out clips, by `benchmarks/default_model.py`, with 95 % intervals, in a style with likeness to its "
+        "clip, as the package uses the model:",
         "",
         "| figure | value | goal | met |",
         "|---|---|---|---|",
@@ -91,8 +92,10 @@ def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float
         "|---|---|---|---|---|",
         *("| {source} | {kind} | {minutes} | {licence} | {credit} |".format(**row) for row in card["sources"]),
         "",
-        "*real* was measured on a face, *styled* is real motion with a planted habit, *taught* was made from phones by "
-        "a teacher fitted to the real part. Held-out sentences are chosen by a hash of their words.",
+        "*real* was measured on a face (GRID: tracked video; FACEGOOD: weights that came with the recording, by an "
+        "animator or a solver, nobody says), *styled* is real motion with a planted habit, *taught* was made from "
+        "phones by a teacher fitted to the real part. Held-out sentences are chosen by a hash of their words. Minutes "
+        "are those of clips, taught ones with the silence that is put around each sentence.",
         "",
         "## Figures",
         "",
