@@ -9,7 +9,7 @@ THREADS = """
 import ctypes, sys, threading
 from artalk.serve import heap
 if sys.argv[1] == "shared":
-    assert heap.share()
+    assert heap.share(1)
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 found = []
@@ -36,7 +36,7 @@ def test_threads_get_their_memory_from_one_heap():
 HOLES = """
 import ctypes
 from artalk.serve import heap
-heap.share()
+heap.share(1)
 ctypes.CDLL(None).mallopt(-3, 1 << 24)  # nothing of what follows is mapped by itself
 kept = [bytearray(50_000) for _ in range(2_000)]
 resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
