@@ -13,7 +13,9 @@ wall-clock but for `steps`: they mean something on an idle machine only.
   goes into putting their states together and apart.
 - latency: from the moment of a frame in the sound to the frame's arrival at the client; and from a turn's first block
   after silence to the first frame of that turn.
-- lateness: the same, less the algorithmic latency that the server states.
+- lateness: the same, less the algorithmic latency that the server states. A block is sent when its last sample has been
+  spoken, so up to 20 ms of it are the client's; `answered` has none of that: from the moment at which the sound that a
+  window needs was sent to its frames.
 - soak: healthy sessions are compared with their offline runs, bit by bit, while others crash, stall, interrupt and send
   garbage; memory and descriptors of the server are sampled.
 """
@@ -22,6 +24,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import math
 import os
 import random
 import socket
@@ -102,6 +105,7 @@ class Heard:
     """What one client saw: seconds from a frame's moment to its arrival, and to the first frame of each turn."""
 
     latency: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     algorithmic: float = 0.0
 
@@ -154,6 +158,10 @@ async def _listen(live: ClientConnection, clock: Clock, heard: Heard) -> None:
             placed = clock.placed
             start = placed.time - (placed.sample - clock.turn_sample) / RATE
             count = len(message.values) // 55
+            # The window's sound ends in a block that is sent when all of it has been spoken.
+            needs = math.ceil((message.first / FPS - start + heard.algorithmic) * RATE / BLOCK - 1e-6) * BLOCK
+            if needs <= clock.sent - clock.turn_sample:
+                heard.answered.append(now - clock.began - needs / RATE)
             for frame in range(message.first, message.first + count):
                 moment = frame / FPS - start  # seconds into the turn's sound
                 if 0 <= moment < (clock.sent - clock.turn_sample) / RATE:
@@ -219,8 +227,11 @@ def latency(options: argparse.Namespace) -> None:
 
 
 def sessions(options: argparse.Namespace) -> None:
-    print("| sessions | late ms, median | p95 | p99 | worst | frames | server's CPU, ms a session and second |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| sessions | late ms, median | p95 | p99 | worst | frames | answered within ms, median | p99 | "
+        "server's CPU, ms a session and second |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     turns = max(round(options.seconds / 5), 1)
     for count in map(int, options.counts.split(",")):
         with server("--model", options.model) as (url, process):
@@ -232,7 +243,9 @@ def sessions(options: argparse.Namespace) -> None:
             heard = asyncio.run(all_of_them())
             spent = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began) / count
             late = [value - one.algorithmic for one in heard for value in one.latency]
-            print(f"{row(str(count), late)} {1000 * spent:.1f} |", flush=True)
+            answered = [1000 * value for one in heard for value in one.answered]
+            half, most = np.percentile(answered, [50, 99]) if answered else (math.nan, math.nan)
+            print(f"{row(str(count), late)} {half:.0f} | {most:.0f} | {1000 * spent:.1f} |", flush=True)
 
 
 # ── soak ──
