@@ -34,7 +34,7 @@ import artalk
 from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.data.build import with_quiet
-from artalk.data.clips import SAMPLE_RATE, Corpus, Entry, Phone
+from artalk.data.clips import FPS, SAMPLE_RATE, Corpus, Entry, Phone
 from artalk.errors import BadInput
 from artalk.evaluate import judge, metrics, style
 from artalk.evaluate.face import Face, of_rig
@@ -42,6 +42,7 @@ from artalk.evaluate.judge import Judged
 from artalk.evaluate.metrics import Spread
 from artalk.evaluate.performers import Performer, performer
 from artalk.generators.generator import FREE, Condition
+from artalk.motion import Motion
 from artalk.rigs.head import head
 from artalk.train.recipe import Sound
 from artalk.train.sound import changed
@@ -55,6 +56,9 @@ READ, LENT_VOICE = "grid_s1", "facegood_zh"
 """The sources whose lips were measured."""
 
 EMODB_CLIPS = 60
+
+AJAR = 0.05
+"""Of `jawOpen` less `mouthClose`, above which lips are seen to be apart."""
 
 UNKNOWN: Spread = (math.nan, math.nan, math.nan)
 
@@ -453,6 +457,28 @@ def life(bench: Bench) -> Figures:
     yield Figure("upper faces between seeds, mm", between["upper_between"], Goal("above 0", lambda found: found > 0))
 
 
+def quiet(bench: Bench) -> Figures:
+    """Nobody speaks: ten seconds before and ten after a sentence, in no style and in each that the model knows."""
+    speech = artalk.listen(HELLO).resampled(SAMPLE_RATE).samples
+    rng, pause = np.random.default_rng(0), np.zeros(10 * SAMPLE_RATE, np.float32)
+    sound = np.concatenate([pause, speech, pause])
+    loud = float(np.sqrt(np.mean(speech**2)))
+    for what, decibels in (("digital silence", None), ("noise, 50 dB below the voice", -50), ("30 dB below", -30)):
+        noise = 0.0 if decibels is None else 10 ** (decibels / 20) * loud * rng.standard_normal(len(sound))
+        heard = Audio(np.asarray(sound + noise, np.float32), SAMPLE_RATE)
+        styles = [None, *artalk.generator(bench.name).styles]
+        shares = [_open(artalk.animate(heard, model=bench.name, style=style)) for style in styles]
+        yield Figure(f"{what}: share of frames with open lips, all styles", metrics.interval(shares), most(0.05))
+        yield Figure("the same in the worst style", (max(shares), math.nan, math.nan), most(0.1))
+
+
+def _open(motion: Motion) -> float:
+    """The share of frames with open lips, from a second after the beginning and after speech on."""
+    gap = motion.channel("jawOpen") - motion.channel("mouthClose")
+    second, quiet = int(FPS), int(10 * FPS)
+    return float(np.mean(np.concatenate([gap[second : quiet - 5], gap[second - quiet :]]) > AJAR))
+
+
 def speed(bench: Bench) -> Figures:
     """CPU time on one thread, and a fresh process from sound to .csv."""
     samples = np.resize(artalk.listen(HELLO).resampled(SAMPLE_RATE).samples, 60 * SAMPLE_RATE)
@@ -508,6 +534,7 @@ SECTIONS: dict[str, Callable[[Bench], Figures]] = {
     "voices": voices,
     "style": styles,
     "life": life,
+    "quiet": quiet,
     "speed": speed,
     "baselines": baselines,
 }

@@ -6,7 +6,7 @@
 Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (to tune from, the same numbers; not with --run-only)
 and NAME.md (the card in words) into src/artalk/weights, and prints how far the .onnx is from torch. F is what
 `benchmarks/default_model.py --json` wrote. `--lips-blend`, `--rest-temperature`, `--rest-top-p` and `--style-guidance`
-set what the model does when nothing is asked for.
+set what the model does when nothing is asked for, `--rules` what rules do beside it (artalk-live: eyes,head,quiet).
 """
 
 import argparse
@@ -111,7 +111,12 @@ def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float
 
 
 def turned(
-    model: Artalk, lips_blend: float | None, temperature: float | None, top_p: float | None, guidance: float | None
+    model: Artalk,
+    lips_blend: float | None,
+    temperature: float | None,
+    top_p: float | None,
+    guidance: float | None,
+    rules: tuple[str, ...],
 ) -> Artalk:
     """The same weights with other defaults of generation; life that their corpus did not show is the rules'."""
     trunks: dict[str, TrunkConfig] = dict(model.config.trunks)
@@ -122,7 +127,7 @@ def turned(
     if top_p is not None:
         trunks["rest"] = replace(trunks["rest"], top_p=top_p)
     guidance = model.config.style_guidance if guidance is None else guidance
-    made = Artalk(replace(model.config, trunks=trunks, style_guidance=guidance, rules=UNSEEN))
+    made = Artalk(replace(model.config, trunks=trunks, style_guidance=guidance, rules=rules))
     made.load_state_dict(model.state_dict())
     return made.eval()
 
@@ -141,10 +146,12 @@ def main() -> None:
     parser.add_argument("--rest-temperature", type=float)
     parser.add_argument("--rest-top-p", type=float)
     parser.add_argument("--style-guidance", type=float)
+    parser.add_argument("--rules", default=",".join(UNSEEN), help="what rules do beside it: %(default)s")
     wishes = parser.parse_args()
     loaded = checkpoint.load(wishes.checkpoint)
     assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
-    model = turned(loaded.model, wishes.lips_blend, wishes.rest_temperature, wishes.rest_top_p, wishes.style_guidance)
+    others = wishes.rest_temperature, wishes.rest_top_p, wishes.style_guidance, tuple(wishes.rules.split(","))
+    model = turned(loaded.model, wishes.lips_blend, *others)
     card = {
         "sources": sources(Corpus(Path(wishes.corpus))),
         "figures": json.loads(wishes.figures.read_text()) if wishes.figures else {},

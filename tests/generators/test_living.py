@@ -10,7 +10,18 @@ from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.likeness import Likened
-from artalk.generators.living import Living, alive, trained
+from artalk.generators.living import (
+    AUDIBLE,
+    OPENING,
+    PARTING,
+    PARTS,
+    PATIENCE,
+    SHUTTING,
+    Hush,
+    Living,
+    alive,
+    trained,
+)
 from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
 from artalk.stream.state import pack, unpack_like
@@ -39,6 +50,11 @@ def test_eyes_are_the_rules_and_the_rest_is_the_model_s(model, hello):
     eyes, head = ARKIT.slice("eyes"), ARKIT.slice("head")
     rest = np.ones(len(ARKIT), bool)
     rest[eyes] = rest[head] = False
+    if "quiet" in trained(model).facts["rules"]:
+        rest[list(PARTING)] = False
+        lips = made[:, PARTING], alone[:, PARTING]
+        assert (lips[0] <= lips[1]).all()
+        assert (lips[0] == lips[1])[25:50].mean() > 0.8  # while somebody speaks
     assert np.array_equal(made[:, eyes], rules[:, eyes])
     assert np.array_equal(made[:, rest], alone[:, rest])
 
@@ -57,7 +73,7 @@ def test_the_head_takes_the_model_s_posture_slowly_and_nods_with_the_voice(model
 
 def test_a_model_is_alive_as_far_as_its_file_says(model):
     file = trained(model)
-    assert set(file.facts["rules"]) == {"eyes", "head"}
+    assert {"eyes", "head"} <= set(file.facts["rules"]) <= set(PARTS)
     own = copy(file)
     own.facts = {name: fact for name, fact in file.facts.items() if name != "rules"}
     assert isinstance(alive(own), Likened)
@@ -159,6 +175,38 @@ def test_the_weights_fit_in_the_package():
     assert files == [*models, "speech.flac", "speech.md"]
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 30e6
     assert not any(b"/src/artalk/" in path.read_bytes() for path in WEIGHTS.iterdir()), "no machine's paths"
+
+
+def mouths(speaks):
+    """The rules' mouths, which move where somebody speaks."""
+    return np.array(speaks, np.float32)[:, None] * [2 * AUDIBLE, 0.0]
+
+
+def test_lips_are_shut_until_somebody_speaks_and_free_within_a_few_frames():
+    free, _ = Hush().follow(mouths([0] * 10 + [1] * 10), 0.04)
+    assert not free[:10].any()
+    assert (free[10 + round(OPENING / 0.04) - 1 :] == 1).all()
+
+
+def test_a_short_pause_leaves_lips_alone_and_a_long_one_shuts_them_slowly():
+    short = int(PATIENCE / 0.04)
+    free, _ = Hush().follow(mouths([1] * 10 + [0] * short + [1] * 5 + [0] * 25), 0.04)
+    assert (free[2 : 15 + 2 * short] == 1).all()
+    falling = np.diff(free[15 + short :])
+    assert falling.min() >= -0.04 / SHUTTING - 1e-6
+    assert (falling <= 0).all()
+    assert not free[15 + short + int((PATIENCE + SHUTTING) / 0.04) + 1 :].any()
+
+
+def test_hush_does_not_depend_on_the_pieces_it_hears():
+    speaks = np.random.default_rng(0).random(90) < 0.1
+    whole, last = Hush().follow(mouths(speaks), 0.04)
+    hush, parts = Hush(), []
+    for piece in np.split(mouths(speaks), [1, 5, 6, 30, 70]):
+        free, hush = hush.follow(piece, 0.04)
+        parts.append(free)
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert hush == last
 
 
 def test_rules_that_do_not_fit_are_refused(model):

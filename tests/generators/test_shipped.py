@@ -80,3 +80,13 @@ def test_a_telephone_s_sound_gives_nearly_the_same_lips(name, hello):
     )
     assert np.corrcoef(jaw)[0, 1] > 0.97
     assert np.corrcoef(gap)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("style", [None, "smiling", "left", "broad"])
+def test_lips_stay_shut_while_nobody_speaks(name, style, hello):
+    """Longer than any memory: a live model that had seen short pauses alone let the jaw drop after half a second."""
+    quiet = np.zeros(7 * 16000, np.float32)
+    made = artalk.animate(artalk.Audio(np.concatenate([quiet, hello.samples, quiet]), 16000), model=name, style=style)
+    gap = made.channel("jawOpen") - made.channel("mouthClose")
+    assert max(gap[25:170].max(), gap[-150:].max()) < 0.05 < 0.2 < gap.max()

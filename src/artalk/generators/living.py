@@ -17,6 +17,32 @@ from artalk.generators.visemes import Visemes, VisemeSettings
 UNSEEN = ("eyes", "head")
 """What no face of the default model's corpus has shown: lids and gaze, and a head that answers the voice."""
 
+PARTS = (*UNSEEN, "quiet")
+"""All that rules can do beside a model. "quiet": shut the lips while nobody speaks, of models whose data had but short
+pauses and whose mouth comes open where one is longer than their memory."""
+
+PARTING = tuple(
+    ARKIT.index(name)
+    for name in (
+        "jawOpen",
+        "mouthClose",
+        "mouthFunnel",
+        "mouthLowerDownLeft",
+        "mouthLowerDownRight",
+        "mouthUpperUpLeft",
+        "mouthUpperUpRight",
+    )
+)
+"""What parts the lips. The rest, such as a smile, is the model's in silence, too."""
+
+SPEECH = [k for k, name in enumerate(ARKIT.names) if name.startswith(("jaw", "mouth"))]
+
+AUDIBLE = 0.02
+"""What some channel of the rules' mouth has while somebody speaks; in noise up to 20 dB below a voice, none has."""
+
+PATIENCE, SHUTTING, OPENING = 0.3, 0.2, 0.08
+"""Seconds without speech after which lips begin to shut, that they take for it, and that they take to be free again."""
+
 PULL = 3.5
 """How readily the head takes the model's posture, in radians a second: as that of the rules takes theirs."""
 
@@ -37,12 +63,31 @@ class Neck:
         return np.array(frames, np.float32).reshape(targets.shape), Neck(springs)
 
 
+@dataclass(frozen=True)
+class Hush:
+    """How long nobody has spoken, in seconds, and how far lips are `free`: 0 (shut) to 1. It begins in silence."""
+
+    quiet: float = PATIENCE
+    free: float = 0.0
+
+    def follow(self, mouths: FloatArray, seconds: float) -> tuple[FloatArray, "Hush"]:
+        """How far lips are free (frames,), from the rules' mouths (frames, channels); and this after them."""
+        quiet, free = self.quiet, self.free
+        shares: list[float] = []
+        for speaks in (mouths.max(axis=1) > AUDIBLE).tolist():
+            quiet = 0.0 if speaks else quiet + seconds
+            free = max(free - seconds / SHUTTING, 0.0) if quiet > PATIENCE else min(free + seconds / OPENING, 1.0)
+            shares.append(free)
+        return np.array(shares, np.float32), Hush(quiet, free)
+
+
 class Both(NamedTuple):
-    """The states of the model, of the rules, and of the head between them."""
+    """The states of the model, of the rules, of the head between them and of lips that nobody moves."""
 
     model: Any
     rules: Any
     neck: Neck
+    hush: Hush
 
 
 @final
@@ -52,7 +97,8 @@ class Living(Generator):
     Bits that are drawn one by one make rare events rarer still: of the blinks that rules had taught it, the default
     model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
     postures and how lively they are, but not the beat, so the head follows it slowly and what `rules` say comes on top:
-    those of `VisemeSettings.sway` 0 say nothing but nods.
+    those of `VisemeSettings.sway` 0 say nothing but nods. With "quiet" among the parts the rules, which tell speech
+    from a room's noise, shut the model's lips where nobody has spoken for `PATIENCE`.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
@@ -66,18 +112,19 @@ class Living(Generator):
         self.name, self.channels, self.fps = model.name, model.channels, model.fps
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
         self.styles = model.styles
-        self._replaced = [model.channels.slice(part) for part in parts if part != "head"]
+        self._replaced = [model.channels.slice(part) for part in parts if part not in ("head", "quiet")]
+        self._hushes = "quiet" in parts
         self._head = model.channels.slice("head") if "head" in parts else slice(0, 0)
 
     def begin(self, condition: Condition, seed: int) -> Both:
         """Both from the beginning; the rules follow no style."""
         springs = tuple(Spring() for _ in range(self._head.stop - self._head.start))
-        return Both(self.model.begin(condition, seed), self.rules.begin(Condition(), seed), Neck(springs))
+        return Both(self.model.begin(condition, seed), self.rules.begin(Condition(), seed), Neck(springs), Hush())
 
     def change(self, state: Both, condition: Condition, seed: int) -> Both:
         """Each goes on as it can."""
         model, rules = self.model.change(state.model, condition, seed), state.rules
-        return Both(model, self.rules.change(rules, Condition(), seed), state.neck)
+        return Both(model, self.rules.change(rules, Condition(), seed), state.neck, state.hush)
 
     def step(self, state: Both, samples: FloatArray) -> tuple[FloatArray, Both]:
         """The model's frames, with the rules' parts in them."""
@@ -91,19 +138,22 @@ class Living(Generator):
             for (state, samples), (made, _) in zip(jobs, spoken, strict=True)
         ]
         lived = self.rules.step_many(heard)
-        necks = [state.neck for state, _ in jobs]
-        return [self._together(*parts) for parts in zip(spoken, lived, necks, strict=True)]
+        before = [state for state, _ in jobs]
+        return [self._together(*parts) for parts in zip(spoken, lived, before, strict=True)]
 
     def _together(
-        self, spoken: tuple[FloatArray, Any], lived: tuple[FloatArray, Any], neck: Neck
+        self, spoken: tuple[FloatArray, Any], lived: tuple[FloatArray, Any], before: Both
     ) -> tuple[FloatArray, Both]:
-        (speech, model), (life, rules) = spoken, lived
-        frames = speech.copy()
+        (speech, model), (life, rules), seconds = spoken, lived, 1 / float(self.fps)
+        frames, neck, hush = speech.copy(), before.neck, before.hush
+        if self._hushes:
+            free, hush = hush.follow(life[:, SPEECH], seconds)
+            frames[:, PARTING] *= free[:, None]
         for part in self._replaced:
             frames[:, part] = life[:, part]
-        posture, neck = neck.follow(speech[:, self._head], 1 / float(self.fps))
+        posture, neck = neck.follow(speech[:, self._head], seconds)
         frames[:, self._head] = posture + life[:, self._head]
-        return frames, Both(model, rules, neck)
+        return frames, Both(model, rules, neck, hush)
 
 
 def alive(model: Exported) -> Generator:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.generators.exported import branches
+from artalk.generators.living import PARTS
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamCodec, all_known
 from artalk.models.losses import huber, masked_mean, phonetic_weight
@@ -99,7 +100,8 @@ class ArtalkConfig:
 
     `style_guidance` is the guidance towards a style (Ho & Salimans 2022) that a user's strength of 1 stands for; above
     1 costs a branch more wherever there is a style. `rules` are the parts that rules move where the model runs, because
-    no face of its corpus has shown them: "eyes" as a whole, of "head" the nods (`generators.living`).
+    no face of its corpus has shown them: "eyes" as a whole, of "head" the nods, of lips that they stay shut in long
+    "quiet" (`generators.living`).
     """
 
     codec: CodecConfig = CodecConfig()
@@ -119,8 +121,8 @@ class ArtalkConfig:
                 f"streams {list(self.codec.streams)} have a trunk each, in this order, got {list(self.trunks)}"
             )
         choice.check(self.speech, self.codec.window)
-        if not {*self.rules} <= {"eyes", "head"}:
-            raise BadInput(f"rules move eyes and head, got {list(self.rules)}")
+        if not {*self.rules} <= {*PARTS}:
+            raise BadInput(f"rules know {', '.join(PARTS)}, got {list(self.rules)}")
 
     @property
     def known(self) -> int:
