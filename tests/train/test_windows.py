@@ -72,14 +72,6 @@ def test_a_pause_is_silent_and_goes_from_pose_to_pose(corpus):
     assert (joined.motion[middle, 17] <= high + 1e-6).all()
 
 
-def test_a_take_may_begin_in_silence_with_the_pose_that_comes(corpus):
-    idle = takes(corpus, idle=1.0, pause=1.0, pauses=0.0)._joined(corpus.entries[0], 30, np.random.default_rng(0), True)
-    plain = takes(corpus, pauses=0.0)._joined(corpus.entries[0], 30, np.random.default_rng(0), True)
-    still = int(np.argmax(np.abs(idle.sound) > 0)) // HOP
-    assert still >= 2
-    assert (idle.motion[:still] == plain.motion[0]).all()
-
-
 def test_phones_are_numbered_every_20_ms(corpus):
     piece = _piece(corpus.read(corpus.entries[0]))
     assert piece.phones[0] == 0

@@ -73,9 +73,7 @@ class Sound:
 @dataclass(frozen=True)
 class Data:
     """What a step sees. `windows` that follow one another in a take; clips are joined with a cross-fade of `fade`
-    seconds, and with a pause of up to `pause` seconds at a chance of `pauses`; a take that begins where a recording
-    begins has such a pause first at a chance of `idle`. A live model must have seen pauses that are longer than its
-    memory: else its mouth opens when nobody has spoken for a while.
+    seconds, and with a pause of up to `pause` seconds at a chance of `pauses`.
 
     `sources` says how often pieces of a source are drawn for each minute that it has (1 where it is not named; 0 leaves
     it out); `kinds` the same for real, styled and taught motion and for sound without motion, `silent`.
@@ -90,7 +88,6 @@ class Data:
     fade: float = 0.06
     pause: float = 1.2
     pauses: float = 0.35
-    idle: float = 0.0
     sources: dict[str, float] = field(default_factory=dict[str, float])
     kinds: dict[str, float] = field(default_factory=dict[str, float])
     style_seconds: tuple[float, float] = (1.0, 5.0)

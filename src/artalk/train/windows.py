@@ -195,11 +195,6 @@ class Takes:
         piece = self._read(first)
         start = 0 if fresh else int(rng.integers(max(len(piece) - 2 * fade, 1)))
         parts, length = [_cut(piece, start)], len(piece) - start
-        if fresh and data.idle and rng.random() < data.idle:  # no chance is spent where nobody asks
-            parts.insert(
-                0, _pause(int(rng.integers(2 * fade, 2 * fade + 1 + int(data.pause * FPS))), piece, self._silence)
-            )
-            length += len(parts[0]) - fade
         while length < frames:
             if rng.random() < data.pauses:
                 pause = int(rng.integers(2 * fade, 2 * fade + 1 + int(data.pause * FPS)))
@@ -239,12 +234,11 @@ def _pause(frames: int, after: Piece, silence: NDArray[np.floating] = UNHEARD) -
 
 
 def _bridged(parts: list[Piece]) -> list[Piece]:
-    """Pauses whose motion goes from the pose before, if there is one, to the pose after, slowly in and out."""
+    """Pauses whose motion goes from the pose before to the pose after, slowly in and out."""
     made = list(parts)
     for i, piece in enumerate(parts):
         if len(piece) and np.isnan(piece.motion[0, 0]):
-            last = parts[i + 1].motion[0]
-            first = parts[i - 1].motion[-1] if i else last
+            first, last = parts[i - 1].motion[-1], parts[i + 1].motion[0]
             share = (1 - np.cos(np.linspace(0, np.pi, len(piece), dtype=np.float32)))[:, None] / 2
             made[i] = replace(piece, motion=first + (last - first) * share)
     return made
