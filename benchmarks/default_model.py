@@ -463,13 +463,31 @@ def quiet(bench: Bench) -> Figures:
     rng, pause = np.random.default_rng(0), np.zeros(10 * SAMPLE_RATE, np.float32)
     sound = np.concatenate([pause, speech, pause])
     loud = float(np.sqrt(np.mean(speech**2)))
-    for what, decibels in (("digital silence", None), ("noise, 50 dB below the voice", -50), ("30 dB below", -30)):
-        noise = 0.0 if decibels is None else 10 ** (decibels / 20) * loud * rng.standard_normal(len(sound))
-        heard = Audio(np.asarray(sound + noise, np.float32), SAMPLE_RATE)
+    white = rng.standard_normal(len(sound))
+    fan = np.fft.irfft(np.fft.rfft(white) / np.maximum(np.arange(len(white) // 2 + 1), 20), len(white))
+    breath = white * np.sin(0.25 * np.pi * np.arange(len(white)) / SAMPLE_RATE) ** 4
+    clicks = np.zeros(len(white))
+    for start in rng.integers(0, len(white) - 300, 120):
+        clicks[start : start + 300] = white[start : start + 300] * np.exp(-np.arange(300) / 60)
+    noises = {
+        "digital silence": 0 * white,
+        "noise, 50 dB below the voice": _at(white, -50),
+        "30 dB below": _at(white, -30),
+        "a fan, 30 dB below": _at(fan, -30),
+        "breath that comes and goes, 30 dB below": _at(breath, -30),
+        "clicks of keys, 30 dB below": _at(clicks, -30),
+    }
+    for what, noise in noises.items():
+        heard = Audio(np.asarray(sound + loud * noise, np.float32), SAMPLE_RATE)
         styles = [None, *artalk.generator(bench.name).styles]
         shares = [_open(artalk.animate(heard, model=bench.name, style=style)) for style in styles]
         yield Figure(f"{what}: share of frames with open lips, all styles", metrics.interval(shares), most(0.05))
         yield Figure("the same in the worst style", (max(shares), math.nan, math.nan), most(0.1))
+
+
+def _at(noise: NDArray[np.float64], decibels: float) -> NDArray[np.float64]:
+    """`noise` at this level, of one whose mean square is 1."""
+    return noise * 10 ** (decibels / 20) / np.sqrt(np.mean(noise**2))
 
 
 def _open(motion: Motion) -> float:

@@ -7,6 +7,7 @@ A point is a row, a colour its table; whiskers are 95 % intervals where the tabl
 
 import argparse
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import matplotlib
@@ -24,9 +25,8 @@ def tables(text: str) -> list[list[tuple[str, float, list[float]]]]:
     """Name, latency and error (with its interval, if any) of each row of each table that has latencies."""
     found: list[list[tuple[str, float, list[float]]]] = []
     for part in text.split(HEADER)[1:]:
-        rows = [line.split("|")[1:-1] for line in part.splitlines()[2:] if line.startswith("|")]
-        ends = part.splitlines()[2:].index("")
-        found.append([_row(cells) for cells in rows[:ends]])
+        rows = takewhile(str.strip, part.splitlines()[2:])
+        found.append([_row(line.split("|")[1:-1]) for line in rows])
     return found
 
 

@@ -5,6 +5,7 @@ import threading
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from artalk.channels import ARKIT
 from artalk.generators.generator import Generator
@@ -96,10 +97,11 @@ def test_where_one_worker_is_busy_another_takes_a_crowd():
     going(work, 2)
 
 
-def test_a_few_wait_for_the_worker_that_is_busy():
+@pytest.mark.parametrize(("workers", "sessions"), [(2, WORTH_A_WORKER), (1, 8)])
+def test_a_few_wait_for_the_worker_that_is_busy_and_all_where_there_is_but_one(workers, sessions):
     async def work(engine):
         model = Gate()
-        pairs = [seat(model) for _ in range(WORTH_A_WORKER)]
+        pairs = [seat(model) for _ in range(sessions)]
         engine.add(pairs[0][0])
         await until(lambda: model.running == 1)
         for other, _ in pairs[1:]:
@@ -110,23 +112,7 @@ def test_a_few_wait_for_the_worker_that_is_busy():
         await until(lambda: all(numbers(made) == [0, 1, 2, 3] for _, made in pairs))
         assert model.most == 1
 
-    going(work, 2)
-
-
-def test_one_worker_works_on_one_run_at_a_time():
-    async def work(engine):
-        model = Gate()
-        pairs = [seat(model) for _ in range(8)]
-        engine.add(pairs[0][0])
-        await until(lambda: model.running == 1)
-        for other, _ in pairs[1:]:
-            engine.add(other)
-        await asyncio.sleep(0.1)
-        model.opened.set()
-        await until(lambda: all(numbers(made) == [0, 1, 2, 3] for _, made in pairs))
-        assert model.most == 1
-
-    going(work, 1)
+    going(work, workers)
 
 
 def test_a_session_that_has_gone_is_not_worked_on():

@@ -38,7 +38,7 @@ PARTING = tuple(
 SPEECH = [k for k, name in enumerate(ARKIT.names) if name.startswith(("jaw", "mouth"))]
 
 AUDIBLE = 0.02
-"""What some channel of the rules' mouth has while somebody speaks; in noise up to 20 dB below a voice, none has."""
+"""What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has."""
 
 PATIENCE, SHUTTING, OPENING = 0.3, 0.2, 0.08
 """Seconds without speech after which lips begin to shut, that they take for it, and that they take to be free again."""
@@ -98,7 +98,7 @@ class Living(Generator):
     model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
     postures and how lively they are, but not the beat, so the head follows it slowly and what `rules` say comes on top:
     those of `VisemeSettings.sway` 0 say nothing but nods. With "quiet" among the parts the rules, which tell speech
-    from a room's noise, shut the model's lips where nobody has spoken for `PATIENCE`.
+    from steady noise, shut the model's lips where nobody has spoken for `PATIENCE`.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
