@@ -170,12 +170,13 @@ def test_the_exported_model_is_torch_to_a_ten_thousandth(made, exported):
 def test_several_speakers_at_once_are_torch_s_too(made, exported):
     model, runner = made.model, Exported.load(exported, Settings(temperature=0.0))
     sound = torch.stack([noise_sound(model.step_samples, seed) for seed in range(3)])
-    done = runner.step_many([(runner.begin(FREE, 0), row.numpy()) for row in sound])
+    done = runner.heard_many([(runner.begin(FREE, 0), row.numpy()) for row in sound])
     steering = model.steer(3, temperature={"lips": 0.0, "rest": 0.0})
     with torch.no_grad():
-        true, after = model.step(model.begin(3), sound, model.noise(3), steering)
-    for row, (motion, state) in enumerate(done):
+        true, spoken, after = model.step(model.begin(3), sound, model.noise(3), steering)
+    for row, (motion, heard, state) in enumerate(done):
         assert np.abs(true[row].numpy() - motion).max() < 1e-4
+        assert np.abs(spoken[row].numpy() - heard).max() < 1e-4
         for name, array in state.arrays.items():
             assert np.abs(after[name][row].numpy() - array[0]).max() < 1e-3
 
@@ -197,7 +198,7 @@ def drawn_alike(model, path):
         noise = {n: torch.from_numpy(_noise(7, i, window, (1, *s))) for i, (n, s) in enumerate(shapes)}
         piece = sound[None, window * WINDOW * 640 :][:, : model.step_samples]
         with torch.no_grad():
-            part, there = model.step(there, piece, noise, steering)
+            part, _, there = model.step(there, piece, noise, steering)
         pieces.append(part[0].numpy())
     assert np.abs(np.concatenate(pieces) - motion).max() < 1e-4
 

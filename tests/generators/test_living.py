@@ -11,7 +11,6 @@ from artalk.errors import BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.likeness import Likened
 from artalk.generators.living import (
-    AUDIBLE,
     OPENING,
     PARTING,
     PARTS,
@@ -177,20 +176,15 @@ def test_the_weights_fit_in_the_package():
     assert not any(b"/src/artalk/" in path.read_bytes() for path in WEIGHTS.iterdir()), "no machine's paths"
 
 
-def mouths(speaks):
-    """The rules' mouths, which move where somebody speaks."""
-    return np.array(speaks, np.float32)[:, None] * [2 * AUDIBLE, 0.0]
-
-
 def test_lips_are_shut_until_somebody_speaks_and_free_within_a_few_frames():
-    free, _ = Hush().follow(mouths([0] * 10 + [1] * 10), 0.04)
+    free, _ = Hush().follow([False] * 10 + [True] * 10, 0.04)
     assert not free[:10].any()
     assert (free[10 + round(OPENING / 0.04) - 1 :] == 1).all()
 
 
 def test_a_short_pause_leaves_lips_alone_and_a_long_one_shuts_them_slowly():
     short = int(PATIENCE / 0.04)
-    free, _ = Hush().follow(mouths([1] * 10 + [0] * short + [1] * 5 + [0] * 25), 0.04)
+    free, _ = Hush().follow([True] * 10 + [False] * short + [True] * 5 + [False] * 25, 0.04)
     assert (free[2 : 15 + 2 * short] == 1).all()
     falling = np.diff(free[15 + short :])
     assert falling.min() >= -0.04 / SHUTTING - 1e-6
@@ -200,9 +194,9 @@ def test_a_short_pause_leaves_lips_alone_and_a_long_one_shuts_them_slowly():
 
 def test_hush_does_not_depend_on_the_pieces_it_hears():
     speaks = np.random.default_rng(0).random(90) < 0.1
-    whole, last = Hush().follow(mouths(speaks), 0.04)
+    whole, last = Hush().follow(speaks, 0.04)
     hush, parts = Hush(), []
-    for piece in np.split(mouths(speaks), [1, 5, 6, 30, 70]):
+    for piece in np.split(speaks, [1, 5, 6, 30, 70]):
         free, hush = hush.follow(piece, 0.04)
         parts.append(free)
     assert np.array_equal(np.concatenate(parts), whole)

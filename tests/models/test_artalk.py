@@ -41,7 +41,7 @@ def test_scale_by_scale_with_memory_draws_the_codes_that_the_whole_pass_draws(pa
                 stream, memory = model.codec.stream(name), state.get(f"memory.{name}")
                 total, _, _ = model.trunk(name).step(stream.pyramid, heard, steering, i, memory, known, noises[n][name])
                 totals[name].append(total)
-            _, state = model.step(state, piece, noises[n], steering)
+            _, _, state = model.step(state, piece, noises[n], steering)
         heard, known = torch.stack(features, dim=1), all_known(count, windows, past)
         for i, name in enumerate(model.trunks):
             pyramid, total = model.codec.stream(name).pyramid, torch.stack(totals[name], dim=1)

@@ -34,6 +34,7 @@ MOUTH: tuple[str, ...] = (*ARKIT.names[ARKIT.slice("jaw")], *ARKIT.names[ARKIT.s
 """The channels that the teacher knows from real faces."""
 
 _COLUMNS = ARKIT.indices(MOUTH)
+_JAW = MOUTH.index("jawOpen")
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "silence": (SILENCE,),
@@ -81,6 +82,13 @@ RIDGE = 4.0
 LONG_PAUSE = 0.15
 """Seconds of silence in which the mouth goes to rest."""
 
+STRESS = 0.4
+"""The share of the jaw that follows the sound, as the rule-based generator hears it, and not the phone.
+
+A stressed vowel is wider and a mumbled one narrower than its phone's target. On GRID's held-out sentences the gap of
+the lips comes from r 0.864 to 0.879 with it (0.3 to 0.5 are level); the louder a speaker stresses, the more it matters.
+"""
+
 LEAST, MOST = np.array([-1.5, np.log(0.012), np.log(0.012), -0.5]), np.array([3.0, np.log(0.25), np.log(0.25), 0.5])
 """Bounds of a dominance: log strength, log seconds of its fading before and after, where in the phone it is centred."""
 
@@ -100,10 +108,12 @@ class Teacher:
     targets: Float
     dominance: Float
 
-    def mouth(self, phones: Sequence[Phone], frames: int) -> Float:
-        """(frames, mouth channels) of aligned phones."""
+    def mouth(self, phones: Sequence[Phone], frames: int, stress: Float | None = None) -> Float:
+        """(frames, mouth channels) of aligned phones, the jaw as wide as `stress` (frames,) says: see `STRESS`."""
         shares = pulls(_sorted_pauses(phones), frames, self.dominance)
         values = np.clip(shares @ self.targets, 0.0, 1.0)
+        if stress is not None:
+            values[:, _JAW] += STRESS * (stress - values[:, _JAW])
         _seal(values, _closures(phones, frames))
         return values
 
@@ -112,7 +122,7 @@ class Teacher:
         settings = VisemeSettings(blink_rate=style.blinks)
         rest = Visemes(settings).generate(audio, seed=seed)
         values = rest.values.copy()
-        values[:, _COLUMNS] = self.mouth(phones, len(rest))
+        values[:, _COLUMNS] = self.mouth(phones, len(rest), values[:, ARKIT.index("jawOpen")])
         return styled(replace(rest, values=values), style)
 
     def save(self, path: str | Path) -> None:
@@ -263,9 +273,9 @@ def _closures(phones: Sequence[Phone], frames: int) -> Float:
 
 def _seal(values: Float, sealed: Float) -> None:
     """Close the lips of mouth values (frames, mouth channels) by `sealed` (frames,)."""
-    jaw, closed = MOUTH.index("jawOpen"), MOUTH.index("mouthClose")
-    values[:, closed] = np.minimum(values[:, closed], values[:, jaw])
-    values[:, closed] += sealed * (values[:, jaw] - values[:, closed])
+    closed = MOUTH.index("mouthClose")
+    values[:, closed] = np.minimum(values[:, closed], values[:, _JAW])
+    values[:, closed] += sealed * (values[:, _JAW] - values[:, closed])
     for name in PARTING:
         values[:, MOUTH.index(name)] *= 1 - sealed
 

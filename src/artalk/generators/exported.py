@@ -104,6 +104,7 @@ class Exported(Generator):
         self._style_model = base64.b64decode(metadata.get("artalk.style_encoder", ""))
         (sound,) = [given for given in self._session.get_inputs() if given.name == "sound"]
         self._takes_many = not isinstance(sound.shape[0], int)
+        self._hears = "spoken" in [made.name for made in self._session.get_outputs()]
         facts = self.facts
         self.channels = SPACES[facts["channels"]]
         self.fps = Fraction(facts["fps"])
@@ -151,17 +152,30 @@ class Exported(Generator):
 
     def step_many(self, jobs: Sequence[tuple[Progress, FloatArray]]) -> list[tuple[FloatArray, Progress]]:
         """One run of the model for each window, for all streams together that mix equally many branches."""
+        return [(frames, state) for frames, _, state in self.heard_many(jobs)]
+
+    def heard_many(
+        self, jobs: Sequence[tuple[Progress, FloatArray]]
+    ) -> list[tuple[FloatArray, FloatArray | None, Progress]]:
+        """`step_many`; what is spoken is None of files from before `artalk export` wrote it."""
         window, need = self.window * self.hop, (self.window + self.lookahead) * self.hop
         states = [state for state, _ in jobs]
         counts = [(len(samples) - self.lookahead * self.hop) // window for _, samples in jobs]
         made: list[list[FloatArray]] = [[] for _ in jobs]
+        spoken: list[list[FloatArray]] = [[] for _ in jobs]
         for k in range(max(counts, default=0)):
             for crowd in self._crowds([job for job, count in enumerate(counts) if k < count], states):
                 sounds = [jobs[job][1][k * window : k * window + need] for job in crowd]
-                for job, (frames, state) in zip(crowd, self._run([states[j] for j in crowd], sounds), strict=True):
+                for job, (frames, heard, state) in zip(
+                    crowd, self._run([states[j] for j in crowd], sounds), strict=True
+                ):
                     made[job].append(frames)
+                    spoken[job].append(heard)
                     states[job] = state
-        return [(np.concatenate(frames), state) for frames, state in zip(made, states, strict=True)]
+        return [
+            (np.concatenate(frames), np.concatenate(heard) if self._hears else None, state)
+            for frames, heard, state in zip(made, spoken, states, strict=True)
+        ]
 
     def change(self, state: Progress, condition: Condition, seed: int) -> Progress:
         """What was heard and done so far stays; style, steering and chance are new.
@@ -201,8 +215,10 @@ class Exported(Generator):
             crowds[states[job].style.shape[1] if self._takes_many else job].append(job)
         return [crowd[at : at + CROWD] for crowd in crowds.values() for at in range(0, len(crowd), CROWD)]
 
-    def _run(self, states: Sequence[Progress], sounds: Sequence[FloatArray]) -> list[tuple[FloatArray, Progress]]:
-        """The next window of streams that mix equally many branches."""
+    def _run(
+        self, states: Sequence[Progress], sounds: Sequence[FloatArray]
+    ) -> list[tuple[FloatArray, FloatArray, Progress]]:
+        """The next window of streams that mix equally many branches, with what is spoken in it (or nothing)."""
         count, kept = len(states), list(states[0].arrays)
         feed = {
             "sound": np.stack(sounds).astype(np.float32, copy=False),
@@ -215,12 +231,13 @@ class Exported(Generator):
         feed |= {f"state.{name}": _joined([state.arrays[name] for state in states]) for name in kept}
         for index, (name, shape) in enumerate(self.facts["noise"].items()):
             feed[f"noise.{name}"] = np.stack([_noise(state.seed, index, state.window, shape) for state in states])
-        names = ["motion", *(f"next.{name}" for name in kept)]
+        names = ["motion", *(f"next.{name}" for name in kept), *(["spoken"] if self._hears else [])]
         motion, *after = cast("list[FloatArray]", self._session.run(names, feed))
-        made: list[tuple[FloatArray, Progress]] = []
+        spoken = after.pop() if self._hears else np.empty((count, 0), np.float32)
+        made: list[tuple[FloatArray, FloatArray, Progress]] = []
         for row, state in enumerate(states):
             arrays = {name: _row(array, row) for name, array in zip(kept, after, strict=True)}
-            made.append((motion[row], replace(state, window=state.window + 1, arrays=arrays)))
+            made.append((motion[row], spoken[row], replace(state, window=state.window + 1, arrays=arrays)))
         return made
 
     def _style_of(self, clip: Motion) -> FloatArray:

@@ -100,6 +100,13 @@ class Generator(ABC):
         """
         return [self.step(state, samples) for state, samples in jobs]
 
+    def heard_many(self, jobs: Sequence[tuple[Any, FloatArray]]) -> list[tuple[FloatArray, FloatArray | None, Any]]:
+        """`step_many`, and between frames and state how surely somebody speaks: (frames,), 0 to 1.
+
+        None is what a generator says that cannot tell.
+        """
+        return [(frames, None, state) for frames, state in self.step_many(jobs)]
+
     def change(self, state: Any, condition: Condition, seed: int) -> Any:
         """The state from which a running stream goes on under another condition and seed.
 

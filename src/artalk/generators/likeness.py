@@ -124,10 +124,16 @@ class Likened(Generator):
 
     def step_many(self, jobs: Sequence[tuple[Fitted, FloatArray]]) -> list[tuple[FloatArray, Fitted]]:
         """The model works on all streams together."""
-        made = self.model.step_many([(state.model, samples) for state, samples in jobs])
+        return [(frames, state) for frames, _, state in self.heard_many(jobs)]
+
+    def heard_many(
+        self, jobs: Sequence[tuple[Fitted, FloatArray]]
+    ) -> list[tuple[FloatArray, FloatArray | None, Fitted]]:
+        """What the model hears stays as it is."""
+        made = self.model.heard_many([(state.model, samples) for state, samples in jobs])
         return [
-            (state.map.laid_over(frames), Fitted(after, state.map))
-            for (state, _), (frames, after) in zip(jobs, made, strict=True)
+            (state.map.laid_over(frames), spoken, Fitted(after, state.map))
+            for (state, _), (frames, spoken, after) in zip(jobs, made, strict=True)
         ]
 
     def _map(self, condition: Condition) -> Map:

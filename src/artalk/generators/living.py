@@ -38,7 +38,11 @@ PARTING = tuple(
 SPEECH = [k for k, name in enumerate(ARKIT.names) if name.startswith(("jaw", "mouth"))]
 
 AUDIBLE = 0.02
-"""What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has."""
+"""What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has. For
+models that cannot tell."""
+
+SURE = 0.5
+"""How sure a model is at least that somebody speaks, for lips to be free."""
 
 PATIENCE, SHUTTING, OPENING = 0.3, 0.2, 0.08
 """Seconds without speech after which lips begin to shut, that they take for it, and that they take to be free again."""
@@ -70,11 +74,11 @@ class Hush:
     quiet: float = PATIENCE
     free: float = 0.0
 
-    def follow(self, mouths: FloatArray, seconds: float) -> tuple[FloatArray, "Hush"]:
-        """How far lips are free (frames,), from the rules' mouths (frames, channels); and this after them."""
+    def follow(self, speech: Sequence[bool], seconds: float) -> tuple[FloatArray, "Hush"]:
+        """How far lips are free (frames,) where somebody speaks in these frames or not; and this after them."""
         quiet, free = self.quiet, self.free
         shares: list[float] = []
-        for speaks in (mouths.max(axis=1) > AUDIBLE).tolist():
+        for speaks in speech:
             quiet = 0.0 if speaks else quiet + seconds
             free = max(free - seconds / SHUTTING, 0.0) if quiet > PATIENCE else min(free + seconds / OPENING, 1.0)
             shares.append(free)
@@ -97,8 +101,9 @@ class Living(Generator):
     Bits that are drawn one by one make rare events rarer still: of the blinks that rules had taught it, the default
     model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
     postures and how lively they are, but not the beat, so the head follows it slowly and what `rules` say comes on top:
-    those of `VisemeSettings.sway` 0 say nothing but nods. With "quiet" among the parts the rules, which tell speech
-    from steady noise, shut the model's lips where nobody has spoken for `PATIENCE`.
+    those of `VisemeSettings.sway` 0 say nothing but nods. With "quiet" among the parts the model's lips are shut where
+    nobody has spoken for `PATIENCE`: by the model's own ears, which know speech from breath and clicks, or, of a model
+    that cannot tell, by the rules', which know it from steady noise alone.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
@@ -132,22 +137,23 @@ class Living(Generator):
 
     def step_many(self, jobs: Sequence[tuple[Both, FloatArray]]) -> list[tuple[FloatArray, Both]]:
         """The model works on all streams together."""
-        spoken = self.model.step_many([(state.model, samples) for state, samples in jobs])
+        moved = self.model.heard_many([(state.model, samples) for state, samples in jobs])
         heard = [
             (state.rules, samples[: (len(made) + self.rules.lookahead) * self.hop])
-            for (state, samples), (made, _) in zip(jobs, spoken, strict=True)
+            for (state, samples), (made, _, _) in zip(jobs, moved, strict=True)
         ]
         lived = self.rules.step_many(heard)
         before = [state for state, _ in jobs]
-        return [self._together(*parts) for parts in zip(spoken, lived, before, strict=True)]
+        return [self._together(*parts) for parts in zip(moved, lived, before, strict=True)]
 
     def _together(
-        self, spoken: tuple[FloatArray, Any], lived: tuple[FloatArray, Any], before: Both
+        self, moved: tuple[FloatArray, FloatArray | None, Any], lived: tuple[FloatArray, Any], before: Both
     ) -> tuple[FloatArray, Both]:
-        (speech, model), (life, rules), seconds = spoken, lived, 1 / float(self.fps)
+        (speech, spoken, model), (life, rules), seconds = moved, lived, 1 / float(self.fps)
         frames, neck, hush = speech.copy(), before.neck, before.hush
         if self._hushes:
-            free, hush = hush.follow(life[:, SPEECH], seconds)
+            speaks = life[:, SPEECH].max(axis=1) > AUDIBLE if spoken is None else spoken > SURE
+            free, hush = hush.follow(speaks.tolist(), seconds)
             frames[:, PARTING] *= free[:, None]
         for part in self._replaced:
             frames[:, part] = life[:, part]

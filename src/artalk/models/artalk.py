@@ -433,8 +433,8 @@ class Artalk(nn.Module):
 
     def step(
         self, state: State, sound: Tensor, noise: Mapping[str, Tensor], steering: Steering
-    ) -> tuple[Tensor, State]:
-        """The next window: (batch, window, channels) motion in real units, and the next state.
+    ) -> tuple[Tensor, Tensor, State]:
+        """The next window: (batch, window, channels) motion in real units, what was `spoken`, and the next state.
 
         `sound` (batch, (window + lookahead) · hop). The same numbers give the same motion.
         """
@@ -460,7 +460,14 @@ class Artalk(nn.Module):
             after |= {key: value for key, value in kept.items() if value is not None}
             blend = trunk.config.blend
             parts[name] = decoded if not blend else (1 - blend) * decoded + blend * regressed
-        return self.codec.real(self.codec.join(parts)), after
+        return self.codec.real(self.codec.join(parts)), self.spoken(features), after
+
+    def spoken(self, features: Tensor) -> Tensor:
+        """(batch, frames) how surely somebody speaks, 0 to 1, by the phone objective: 1 where the model has none."""
+        if not self.config.speech.phones:
+            return features.new_ones(features.shape[:2])
+        silent = self.speech.phone_logits(features).softmax(dim=-1)[..., 0]
+        return 1 - silent.unflatten(1, (-1, FEATURES)).mean(dim=-1)
 
     @torch.no_grad()
     def generate(self, sound: Tensor, steering: Steering, rng: torch.Generator | None = None) -> Tensor:
@@ -471,7 +478,7 @@ class Artalk(nn.Module):
         made: list[Tensor] = []
         for k in range(windows):
             piece = padded[:, k * self.window_samples :][:, : self.step_samples]
-            motion, state = self.step(state, piece, self.noise(len(sound), rng), steering)
+            motion, _, state = self.step(state, piece, self.noise(len(sound), rng), steering)
             made.append(motion)
         return torch.cat(made, dim=1) if made else sound.new_zeros(len(sound), 0, len(self.codec.mean))
 

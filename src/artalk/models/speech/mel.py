@@ -36,7 +36,7 @@ class SpeechConfig:
     """`bands` of the mel spectrum; `width`, `depth`, `heads` of the transformer, each layer of which sees `back` and
     `ahead` features (20 ms at 25 fps); `level_seconds` the memory of the running level, `level_ahead` the frames by
     which it may look ahead (-1: it knows earlier frames alone, which saves a live model one frame); `phones` the names
-    that the auxiliary head tells apart.
+    that the auxiliary head tells apart, silence first.
     """
 
     sample_rate: int = 16000
@@ -176,7 +176,7 @@ class Speech(Encoder):
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
-        return self.phones(features.reshape(len(features), -1, self.config.width))
+        return self.phones(features.unflatten(-1, (FEATURES, self.config.width)).flatten(1, 2))
 
     def log_mel(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, slices, bands) natural logs of power, and (batch, slices) amplitudes that say how much each counts.

@@ -26,7 +26,7 @@ class PretrainedConfig:
 
     It hears `chunk` frames at a time with `back` frames before and `ahead` frames after them; `chunk` divides the
     model's window. Its features become `width` wide. `tune`: the encoder stays "frozen", or its transformer's "layers"
-    or "all" of it learn too. `phones` are the names that the auxiliary head tells apart.
+    or "all" of it learn too. `phones` are the names that the auxiliary head tells apart, silence first.
     """
 
     encoder: str | Architecture
@@ -148,4 +148,4 @@ class Pretrained(Encoder):
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
-        return self.phones(features.reshape(len(features), -1, self.config.width))
+        return self.phones(features.unflatten(-1, (FEATURES, self.config.width)).flatten(1, 2))
