@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import artalk
 from artalk.audio import Audio
@@ -16,6 +18,7 @@ from artalk.generators.living import (
     PARTS,
     PATIENCE,
     SHUTTING,
+    TRUST,
     Hush,
     Living,
     alive,
@@ -176,15 +179,23 @@ def test_the_weights_fit_in_the_package():
     assert not any(b"/src/artalk/" in path.read_bytes() for path in WEIGHTS.iterdir()), "no machine's paths"
 
 
+SILENT = Hush()
+
+
+def hushed(speech, stirring=None, hush=SILENT):
+    """How far lips are free at 25 fps; what is spoken stirs."""
+    return hush.follow(speech, speech if stirring is None else stirring, 0.04)
+
+
 def test_lips_are_shut_until_somebody_speaks_and_free_within_a_few_frames():
-    free, _ = Hush().follow([False] * 10 + [True] * 10, 0.04)
+    free, _ = hushed([False] * 10 + [True] * 10)
     assert not free[:10].any()
     assert (free[10 + round(OPENING / 0.04) - 1 :] == 1).all()
 
 
 def test_a_short_pause_leaves_lips_alone_and_a_long_one_shuts_them_slowly():
     short = int(PATIENCE / 0.04)
-    free, _ = Hush().follow([True] * 10 + [False] * short + [True] * 5 + [False] * 25, 0.04)
+    free, _ = hushed([True] * 10 + [False] * short + [True] * 5 + [False] * 25)
     assert (free[2 : 15 + 2 * short] == 1).all()
     falling = np.diff(free[15 + short :])
     assert falling.min() >= -0.04 / SHUTTING - 1e-6
@@ -192,15 +203,27 @@ def test_a_short_pause_leaves_lips_alone_and_a_long_one_shuts_them_slowly():
     assert not free[15 + short + int((PATIENCE + SHUTTING) / 0.04) + 1 :].any()
 
 
-def test_hush_does_not_depend_on_the_pieces_it_hears():
-    speaks = np.random.default_rng(0).random(90) < 0.1
-    whole, last = Hush().follow(speaks, 0.04)
-    hush, parts = Hush(), []
-    for piece in np.split(speaks, [1, 5, 6, 30, 70]):
-        free, hush = hush.follow(piece, 0.04)
-        parts.append(free)
-    assert np.array_equal(np.concatenate(parts), whole)
+def test_lips_part_for_a_breath_before_speech_and_not_for_one_after_the_other():
+    breath = [True] * 8 + [False] * 12
+    free, _ = hushed([False] * 8 + [True] * 20, [True] * 28)
+    assert (free[2:] == 1).all()
+    free, _ = hushed([False] * 200, breath * 10)
+    assert free[:20].max() == 1
+    assert free[40:].mean() < 0.1
+    free, _ = hushed([False] * 200, [True] * 200)
+    assert np.count_nonzero(free) * 0.04 <= TRUST + SHUTTING + 1e-6
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120), st.integers(0, 120))
+def test_hush_does_not_depend_on_the_pieces_it_hears(heard, cut):
+    speech, stirring = [speaks for speaks, _ in heard], [stirs for _, stirs in heard]
+    whole, last = hushed(speech, stirring)
+    first, hush = hushed(speech[:cut], stirring[:cut])
+    second, hush = hushed(speech[cut:], stirring[cut:], hush)
+    assert np.array_equal(np.concatenate([first, second]), whole)
     assert hush == last
+    assert ((whole >= 0) & (whole <= 1)).all()
+    assert (whole[np.array(speech)] > 0).all()
 
 
 def test_rules_that_do_not_fit_are_refused(model):

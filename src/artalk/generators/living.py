@@ -38,11 +38,14 @@ PARTING = tuple(
 SPEECH = [k for k, name in enumerate(ARKIT.names) if name.startswith(("jaw", "mouth"))]
 
 AUDIBLE = 0.02
-"""What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has. For
-models that cannot tell."""
+"""What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has."""
 
-SURE = 0.5
-"""How sure a model is at least that somebody speaks, for lips to be free."""
+SURE = 0.7
+"""How sure a model is at least that somebody speaks, for lips to be free: clicks of keys come to 0.6."""
+
+TRUST, REGAIN = 0.4, 0.05
+"""Seconds for which lips are free for what the rules hear and the model does not take for speech, and how fast these
+come back. Who is about to speak takes breath and parts the lips first; who only breathes does so again and again."""
 
 PATIENCE, SHUTTING, OPENING = 0.3, 0.2, 0.08
 """Seconds without speech after which lips begin to shut, that they take for it, and that they take to be free again."""
@@ -69,20 +72,28 @@ class Neck:
 
 @dataclass(frozen=True)
 class Hush:
-    """How long nobody has spoken, in seconds, and how far lips are `free`: 0 (shut) to 1. It begins in silence."""
+    """How long nobody has spoken, in seconds, how far lips are `free`, 0 (shut) to 1, and for how many seconds they may
+    still move for what may be no speech. It begins in silence."""
 
     quiet: float = PATIENCE
     free: float = 0.0
+    trust: float = TRUST
 
-    def follow(self, speech: Sequence[bool], seconds: float) -> tuple[FloatArray, "Hush"]:
-        """How far lips are free (frames,) where somebody speaks in these frames or not; and this after them."""
-        quiet, free = self.quiet, self.free
+    def follow(self, speech: Sequence[bool], stirring: Sequence[bool], seconds: float) -> tuple[FloatArray, "Hush"]:
+        """How far lips are free (frames,); and this after them.
+
+        `speech` says in which frames somebody surely speaks, `stirring` where something is heard that may be speech.
+        """
+        quiet, free, trust = self.quiet, self.free, self.trust
         shares: list[float] = []
-        for speaks in speech:
+        for speaks, stirs in zip(speech, stirring, strict=True):
             quiet = 0.0 if speaks else quiet + seconds
-            free = max(free - seconds / SHUTTING, 0.0) if quiet > PATIENCE else min(free + seconds / OPENING, 1.0)
+            trusted = stirs and trust >= seconds
+            trust = TRUST if speaks else trust - seconds * trusted if stirs else min(trust + seconds * REGAIN, TRUST)
+            opens = quiet <= PATIENCE or trusted
+            free = min(free + seconds / OPENING, 1.0) if opens else max(free - seconds / SHUTTING, 0.0)
             shares.append(free)
-        return np.array(shares, np.float32), Hush(quiet, free)
+        return np.array(shares, np.float32), Hush(quiet, free, trust)
 
 
 class Both(NamedTuple):
@@ -102,8 +113,8 @@ class Living(Generator):
     model drew a third. Where the rules are the source anyway, they are the better copy. Of the head the model knows the
     postures and how lively they are, but not the beat, so the head follows it slowly and what `rules` say comes on top:
     those of `VisemeSettings.sway` 0 say nothing but nods. With "quiet" among the parts the model's lips are shut where
-    nobody has spoken for `PATIENCE`: by the model's own ears, which know speech from breath and clicks, or, of a model
-    that cannot tell, by the rules', which know it from steady noise alone.
+    nobody has spoken for `PATIENCE`: by the model's own ears, which know speech from breath and clicks, and, of a model
+    that cannot tell, by those of the rules, which know it from steady noise alone.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
@@ -152,8 +163,9 @@ class Living(Generator):
         (speech, spoken, model), (life, rules), seconds = moved, lived, 1 / float(self.fps)
         frames, neck, hush = speech.copy(), before.neck, before.hush
         if self._hushes:
-            speaks = life[:, SPEECH].max(axis=1) > AUDIBLE if spoken is None else spoken > SURE
-            free, hush = hush.follow(speaks.tolist(), seconds)
+            stirs = life[:, SPEECH].max(axis=1) > AUDIBLE
+            speaks = stirs if spoken is None else spoken > SURE
+            free, hush = hush.follow(speaks.tolist(), stirs.tolist(), seconds)
             frames[:, PARTING] *= free[:, None]
         for part in self._replaced:
             frames[:, part] = life[:, part]
