@@ -8,7 +8,7 @@ FOLDER holds grid_s1/, nathalie_nl/ and emodb/; CORPUS was built from it by `pyt
 import argparse
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from artalk import audio
 from artalk.channels import ARKIT
 from artalk.data import align, phones, tracks
-from artalk.data.clips import SAMPLE_RATE, Corpus, fitted
+from artalk.data.clips import SAMPLE_RATE, Clip, Corpus, fitted
 from artalk.data.landmarks import LIPS, ict_face
 from artalk.data.teacher import MOUTH, Teacher
 from artalk.errors import BadInput
@@ -194,14 +194,24 @@ def labels(path: Path, seconds: float) -> list[Phone]:
 
 
 def taught(folder: Path, corpus_folder: Path) -> None:
-    """The teacher's mouth on held-out GRID sentences against the tracked one."""
-    corpus, wise, rig = Corpus(corpus_folder), Teacher.load(corpus_folder / "teacher.json"), head()
+    """The teacher's mouth on held-out GRID sentences against the tracked one, from phones alone and with the sound."""
+    wise = Teacher.load(corpus_folder / "teacher.json")
+    _taught(folder, corpus_folder, "phones alone", lambda clip, frames: wise.mouth(clip.phones, frames))
+
+    def heard(clip: Clip, frames: int) -> Float:
+        return np.asarray(wise.motion(clip.audio, clip.phones).values[:frames, ARKIT.indices(MOUTH)], np.float64)
+
+    _taught(folder, corpus_folder, "phones and stress", heard)
+
+
+def _taught(folder: Path, corpus_folder: Path, how: str, teach: Callable[[Clip, int], Float]) -> None:
+    corpus, rig = Corpus(corpus_folder), head()
     scores: dict[str, list[float]] = {"aperture r": [], "width r": [], "bilabials sealed (share)": []}
     for entry in corpus.select("validation", source="grid_s1", kind="real"):
         clip = corpus.read(entry)
         track = tracks.read(folder / "grid_s1" / "tracks" / f"{entry.id.removeprefix('grid_s1-')}.npz")
         values = np.zeros((len(clip.motion), len(ARKIT)), np.float32)
-        values[:, ARKIT.indices(MOUTH)] = wise.mouth(clip.phones, len(values))
+        values[:, ARKIT.indices(MOUTH)] = teach(clip, len(values))
         gap, width = openness(rig, values)
         seen = fitted(np.stack([tracks.lip_gap(track), tracks.mouth_width(track)], axis=1), len(values))
         scores["aperture r"].append(np.corrcoef(gap, seen[:, 0])[0, 1])
@@ -212,7 +222,7 @@ def taught(folder: Path, corpus_folder: Path) -> None:
             if phone in phones.BILABIAL
         ]
     for name, values in scores.items():
-        print(f"teacher on held-out GRID: {name} {interval(values)}")
+        print(f"teacher on held-out GRID, {how}: {name} {interval(values)}")
 
 
 def main() -> None:

@@ -482,7 +482,7 @@ def quiet(bench: Bench) -> Figures:
         styles = [None, *artalk.generator(bench.name).styles]
         shares = [_open(artalk.animate(heard, model=bench.name, style=style)) for style in styles]
         yield Figure(f"{what}: share of frames with open lips, all styles", metrics.interval(shares), most(0.05))
-        yield Figure("the same in the worst style", (max(shares), math.nan, math.nan), most(0.1))
+        yield Figure(f"{what}: the same in the worst style", (max(shares), math.nan, math.nan), most(0.1))
 
 
 def _at(noise: NDArray[np.float64], decibels: float) -> NDArray[np.float64]:

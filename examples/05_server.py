@@ -27,4 +27,5 @@ with contextlib.ExitStack() as stack:
     events += live.finish()
 
 frames = [event for event in events if isinstance(event, artalk.Motion)]
-print(f"{sum(map(len, frames))} frames in {len(frames)} pieces; the server dropped nothing: {live.health}")
+lost = f"{live.health.frames_dropped} frames were dropped" if live.health else "too short for a word on its health"
+print(f"{sum(map(len, frames))} frames in {len(frames)} pieces; {lost}")

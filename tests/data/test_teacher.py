@@ -87,6 +87,26 @@ def test_a_whole_face_for_a_recording():
     assert broad.channel("jawOpen").max() > 1.2 * one.channel("jawOpen").max()
 
 
+def test_a_stressed_vowel_opens_wider_and_a_bilabial_stays_sealed():
+    phones = ((0.0, 0.4, "sil"), (0.4, 0.7, "a"), (0.7, 0.76, "b"), (0.76, 1.0, "a"), (1.0, 1.4, "sil"))
+    jaw, closed = MOUTH.index("jawOpen"), MOUTH.index("mouthClose")
+    soft, plain, loud = (a_teacher().mouth(phones, 35, np.full(35, stress)) for stress in (0.0, 0.3, 1.0))
+    assert (soft[11:17, jaw] < plain[11:17, jaw]).all()
+    assert (plain[11:17, jaw] < loud[11:17, jaw]).all()
+    assert loud[18, jaw] - loud[18, closed] == pytest.approx(0, abs=1e-9)
+    others = [k for k in range(len(MOUTH)) if k not in (jaw, closed)]
+    assert np.array_equal(soft[:, others], loud[:, others])
+
+
+def test_the_sound_of_a_recording_is_its_stress():
+    time = np.arange(16000 * 2) / 16000
+    tone = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20))
+    swell = np.where(time < 1.0, 1.0, 0.05) * (time > 0.3)
+    phones = ((0.0, 0.3, "sil"), *((start, start + 0.3, "a") for start in np.arange(0.3, 1.8, 0.3)), (1.8, 2.0, "sil"))
+    made = a_teacher().motion(Audio((0.1 * tone * swell).astype(np.float32), 16000), phones).channel("jawOpen")
+    assert made[12:22].mean() > 1.2 * made[33:42].mean()
+
+
 def test_seldom_phones_borrow():
     phones = spoken(0)
     frames = int(phones[-1][1] * 25)

@@ -48,6 +48,16 @@ def test_a_sound_becomes_a_file(server, wav, tmp_path):
     np.testing.assert_array_equal(artalk.load(tmp_path / "a.npz").values, own.values)
 
 
+def test_files_leave_a_line_in_the_log(server, wav, caplog):
+    with caplog.at_level("INFO", "artalk.serve.work"):
+        server.http("/v1/animate?format=csv", wav)
+        server.http("/v1/animate?format=csv&style=furious", wav)
+    made, refused = (line for line in caplog.records if line.name == "artalk.serve.work")
+    assert (made.message, made.format, made.seconds) == ("file made", "csv", 1.0)
+    assert refused.message == "file refused"
+    assert "furious" in refused.reason
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".cues.json", ".tsv", ".vrma"])
 def test_formats_have_their_types(server, wav, suffix):
     status, headers, body = server.http(f"/v1/animate?format={suffix[1:]}", wav)

@@ -86,7 +86,7 @@ STRESS = 0.4
 """The share of the jaw that follows the sound, as the rule-based generator hears it, and not the phone.
 
 A stressed vowel is wider and a mumbled one narrower than its phone's target. On GRID's held-out sentences the gap of
-the lips comes from r 0.864 to 0.879 with it (0.3 to 0.5 are level); the louder a speaker stresses, the more it matters.
+the lips comes from r 0.862 to 0.878 with it (0.3 to 0.5 are level); the more a speaker stresses, the more it matters.
 """
 
 LEAST, MOST = np.array([-1.5, np.log(0.012), np.log(0.012), -0.5]), np.array([3.0, np.log(0.25), np.log(0.25), 0.5])

@@ -160,10 +160,10 @@ class Workshop:
         generator = self._generator(order.model)
         generator.check(order.condition)
         loop, given_up = asyncio.get_running_loop(), threading.Event()
-        deadline = time.monotonic() + self._limits.job_seconds
+        began = time.monotonic()
 
         def step(done: int, total: int) -> None:
-            if given_up.is_set() or time.monotonic() > deadline:
+            if given_up.is_set() or time.monotonic() > began + self._limits.job_seconds:
                 raise OutOfTime(f"a file is worked on for {self._limits.job_seconds:g} s at most")
             if progress is not None:
                 loop.call_soon_threadsafe(progress, done, total)
@@ -171,12 +171,16 @@ class Workshop:
         try:
             work = loop.run_in_executor(self._workers, _make, generator, sound, order, self._limits, step)
             result = await work
-        except ArtalkError:
+        except ArtalkError as error:
             self._metrics.files.labels("refused").inc()
+            log.info("file refused", extra={"format": order.format, "reason": str(error)})
             raise
         finally:
             given_up.set()
         self._metrics.files.labels("made").inc()
+        took = round(time.monotonic() - began, 2)
+        facts = {"format": order.format, "model": generator.name, "seconds": round(result.seconds, 2), "took": took}
+        log.info("file made", extra=facts)
         return result
 
     def keep(self, result: Result) -> str:
