@@ -5,8 +5,9 @@
 
 Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (to tune from, the same numbers; not with --run-only)
 and NAME.md (the card in words) into src/artalk/weights, and prints how far the .onnx is from torch. F is what
-`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--rest-temperature`, `--rest-top-p` and `--style-guidance`
-set what the model does when nothing is asked for, `--rules` what rules do beside it (artalk-live: eyes,head,quiet).
+`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--brows-temperature`, `--rest-temperature`, `--rest-top-p`
+and `--style-guidance` set what the model does when nothing is asked for, `--rules` what rules do beside it
+(artalk-live: brows of temperature 1.3, rules eyes,head,quiet).
 """
 
 import argparse
@@ -113,6 +114,7 @@ def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float
 def turned(
     model: Artalk,
     lips_blend: float | None,
+    brows: float | None,
     temperature: float | None,
     top_p: float | None,
     guidance: float | None,
@@ -122,6 +124,8 @@ def turned(
     trunks: dict[str, TrunkConfig] = dict(model.config.trunks)
     if lips_blend is not None:
         trunks["lips"] = replace(trunks["lips"], blend=lips_blend)
+    if brows is not None:
+        trunks["brows"] = replace(trunks["brows"], temperature=brows)
     if temperature is not None:
         trunks["rest"] = replace(trunks["rest"], temperature=temperature)
     if top_p is not None:
@@ -143,6 +147,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--run-only", action="store_true")
     parser.add_argument("--lips-blend", type=float)
+    parser.add_argument("--brows-temperature", type=float)
     parser.add_argument("--rest-temperature", type=float)
     parser.add_argument("--rest-top-p", type=float)
     parser.add_argument("--style-guidance", type=float)
@@ -150,7 +155,13 @@ def main() -> None:
     wishes = parser.parse_args()
     loaded = checkpoint.load(wishes.checkpoint)
     assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
-    others = wishes.rest_temperature, wishes.rest_top_p, wishes.style_guidance, tuple(wishes.rules.split(","))
+    others = (
+        wishes.brows_temperature,
+        wishes.rest_temperature,
+        wishes.rest_top_p,
+        wishes.style_guidance,
+        tuple(wishes.rules.split(",")),
+    )
     model = turned(loaded.model, wishes.lips_blend, *others)
     card = {
         "sources": sources(Corpus(Path(wishes.corpus))),

@@ -40,8 +40,8 @@ SPEECH = [k for k, name in enumerate(ARKIT.names) if name.startswith(("jaw", "mo
 AUDIBLE = 0.02
 """What some channel of the rules' mouth has while somebody speaks; in steady noise up to 20 dB below, none has."""
 
-SURE = 0.7
-"""How sure a model is at least that somebody speaks, for lips to be free: clicks of keys come to 0.6."""
+SURE = 0.8
+"""How sure a model is at least that somebody speaks, for lips to be free: clicks of keys come to 0.7."""
 
 TRUST, REGAIN = 0.4, 0.05
 """Seconds for which lips are free for what the rules hear and the model does not take for speech, and how fast these
