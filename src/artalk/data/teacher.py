@@ -122,7 +122,7 @@ class Teacher:
         settings = VisemeSettings(blink_rate=style.blinks)
         rest = Visemes(settings).generate(audio, seed=seed)
         values = rest.values.copy()
-        values[:, _COLUMNS] = self.mouth(phones, len(rest), values[:, ARKIT.index("jawOpen")])
+        values[:, _COLUMNS] = self.mouth(phones, len(rest), rest.channel("jawOpen").astype(np.float64))
         return styled(replace(rest, values=values), style)
 
     def save(self, path: str | Path) -> None:

@@ -467,7 +467,7 @@ class Artalk(nn.Module):
         if not self.config.speech.phones:
             return features.new_ones(features.shape[:2])
         silent = self.speech.phone_logits(features).softmax(dim=-1)[..., 0]
-        return 1 - silent.unflatten(1, (-1, FEATURES)).mean(dim=-1)
+        return 1 - silent.reshape(features.shape[0], -1, FEATURES).mean(dim=-1)
 
     @torch.no_grad()
     def generate(self, sound: Tensor, steering: Steering, rng: torch.Generator | None = None) -> Tensor:

@@ -176,7 +176,7 @@ class Speech(Encoder):
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
-        return self.phones(features.unflatten(-1, (FEATURES, self.config.width)).flatten(1, 2))
+        return self.phones(features.reshape(features.shape[0], -1, self.config.width))
 
     def log_mel(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, slices, bands) natural logs of power, and (batch, slices) amplitudes that say how much each counts.

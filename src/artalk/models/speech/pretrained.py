@@ -148,4 +148,4 @@ class Pretrained(Encoder):
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
-        return self.phones(features.unflatten(-1, (FEATURES, self.config.width)).flatten(1, 2))
+        return self.phones(features.reshape(features.shape[0], -1, self.config.width))
