@@ -182,9 +182,10 @@ def test_the_weights_fit_in_the_package():
 SILENT = Hush()
 
 
-def hushed(speech, stirring=None, hush=SILENT):
-    """How far lips are free at 25 fps; what is spoken stirs."""
-    return hush.follow(speech, speech if stirring is None else stirring, 0.04)
+def hushed(speech, stirring=None, voiced=None, hush=SILENT):
+    """How far lips are free at 25 fps; what is spoken stirs, and what stirs has no voice."""
+    mute = [False] * len(speech)
+    return hush.follow(speech, speech if stirring is None else stirring, voiced or mute, 0.04)
 
 
 def test_lips_are_shut_until_somebody_speaks_and_free_within_a_few_frames():
@@ -214,12 +215,18 @@ def test_lips_part_for_a_breath_before_speech_and_not_for_one_after_the_other():
     assert np.count_nonzero(free) * 0.04 <= TRUST + SHUTTING + 1e-6
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=120), st.integers(0, 120))
+def test_a_soft_voice_that_the_model_does_not_hear_yet_moves_the_lips():
+    syllables = [True] * 6 + [False] * 3
+    free, _ = hushed([False] * 225, [True] * 225, syllables * 25)
+    assert free[10:].mean() > 0.9
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=120), st.integers(0, 120))
 def test_hush_does_not_depend_on_the_pieces_it_hears(heard, cut):
-    speech, stirring = [speaks for speaks, _ in heard], [stirs for _, stirs in heard]
-    whole, last = hushed(speech, stirring)
-    first, hush = hushed(speech[:cut], stirring[:cut])
-    second, hush = hushed(speech[cut:], stirring[cut:], hush)
+    speech, stirring, voiced = ([frame[k] for frame in heard] for k in range(3))
+    whole, last = hushed(speech, stirring, voiced)
+    first, hush = hushed(speech[:cut], stirring[:cut], voiced[:cut])
+    second, hush = hushed(speech[cut:], stirring[cut:], voiced[cut:], hush)
     assert np.array_equal(np.concatenate([first, second]), whole)
     assert hush == last
     assert ((whole >= 0) & (whole <= 1)).all()

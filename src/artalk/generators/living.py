@@ -47,6 +47,10 @@ TRUST, REGAIN = 0.4, 0.05
 """Seconds for which lips are free for what the rules hear and the model does not take for speech, and how fast these
 come back. Who is about to speak takes breath and parts the lips first; who only breathes does so again and again."""
 
+VOICED, POSSIBLE = 0.6, 0.02
+"""A voice this clear, which the model does not rule out either, brings trust back at once: after a loud speaker a model
+takes seconds to hear a soft one."""
+
 PATIENCE, SHUTTING, OPENING = 0.3, 0.2, 0.08
 """Seconds without speech after which lips begin to shut, that they take for it, and that they take to be free again."""
 
@@ -79,17 +83,21 @@ class Hush:
     free: float = 0.0
     trust: float = TRUST
 
-    def follow(self, speech: Sequence[bool], stirring: Sequence[bool], seconds: float) -> tuple[FloatArray, "Hush"]:
+    def follow(
+        self, speech: Sequence[bool], stirring: Sequence[bool], voiced: Sequence[bool], seconds: float
+    ) -> tuple[FloatArray, "Hush"]:
         """How far lips are free (frames,); and this after them.
 
-        `speech` says in which frames somebody surely speaks, `stirring` where something is heard that may be speech.
+        `speech` says in which frames somebody surely speaks, `stirring` where something is heard that may be speech,
+        `voiced` where that has a voice.
         """
         quiet, free, trust = self.quiet, self.free, self.trust
         shares: list[float] = []
-        for speaks, stirs in zip(speech, stirring, strict=True):
+        for speaks, stirs, sounds in zip(speech, stirring, voiced, strict=True):
             quiet = 0.0 if speaks else quiet + seconds
             trusted = stirs and trust >= seconds
-            trust = TRUST if speaks else trust - seconds * trusted if stirs else min(trust + seconds * REGAIN, TRUST)
+            gain = TRUST if speaks else seconds * (1.0 if sounds else -1.0 * trusted if stirs else REGAIN)
+            trust = min(trust + gain, TRUST)
             opens = quiet <= PATIENCE or trusted
             free = min(free + seconds / OPENING, 1.0) if opens else max(free - seconds / SHUTTING, 0.0)
             shares.append(free)
@@ -153,19 +161,23 @@ class Living(Generator):
             (state.rules, samples[: (len(made) + self.rules.lookahead) * self.hop])
             for (state, samples), (made, _, _) in zip(jobs, moved, strict=True)
         ]
-        lived = self.rules.step_many(heard)
+        lived = self.rules.heard_many(heard)
         before = [state for state, _ in jobs]
         return [self._together(*parts) for parts in zip(moved, lived, before, strict=True)]
 
     def _together(
-        self, moved: tuple[FloatArray, FloatArray | None, Any], lived: tuple[FloatArray, Any], before: Both
+        self,
+        moved: tuple[FloatArray, FloatArray | None, Any],
+        lived: tuple[FloatArray, FloatArray | None, Any],
+        before: Both,
     ) -> tuple[FloatArray, Both]:
-        (speech, spoken, model), (life, rules), seconds = moved, lived, 1 / float(self.fps)
+        (speech, spoken, model), (life, voicing, rules), seconds = moved, lived, 1 / float(self.fps)
         frames, neck, hush = speech.copy(), before.neck, before.hush
         if self._hushes:
             stirs = life[:, SPEECH].max(axis=1) > AUDIBLE
-            speaks = stirs if spoken is None else spoken > SURE
-            free, hush = hush.follow(speaks.tolist(), stirs.tolist(), seconds)
+            sure = stirs if spoken is None else spoken > SURE
+            voiced = stirs if spoken is None or voicing is None else stirs & (voicing > VOICED) & (spoken > POSSIBLE)
+            free, hush = hush.follow(sure.tolist(), stirs.tolist(), voiced.tolist(), seconds)
             frames[:, PARTING] *= free[:, None]
         for part in self._replaced:
             frames[:, part] = life[:, part]

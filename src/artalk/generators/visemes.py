@@ -152,6 +152,10 @@ class Visemes(Generator):
 
     def step_many(self, jobs: Sequence[tuple[Heard, FloatArray]]) -> list[tuple[FloatArray, Heard]]:
         """All streams are heard and posed together: a stream's few numbers cost less than calling for them."""
+        return [(frames, state) for frames, _, state in self.heard_many(jobs)]
+
+    def heard_many(self, jobs: Sequence[tuple[Heard, FloatArray]]) -> list[tuple[FloatArray, FloatArray | None, Heard]]:
+        """What rules take for speech is a voice: how clear one is there, 0 to 1, whosever and whatever's it is."""
         states, seconds = [state for state, _ in jobs], 1 / float(self.fps)
         rows = [self._rows(samples) for _, samples in jobs]
         counts = np.array([len(part) for part in rows])
@@ -173,7 +177,8 @@ class Visemes(Generator):
         frames = np.split(values.astype(np.float32), ends[:-1])
         newest = [part[-(TAPS - 1) :].copy() for part in cues]
         after = map(Heard, levels, newest, usual, mouths[ends - 1], lives)
-        return list(zip(frames, after, strict=True))
+        voicing = np.split(spectra.voicing.astype(np.float32), ends[:-1])
+        return list(zip(frames, voicing, after, strict=True))
 
     def _rows(self, samples: FloatArray) -> DoubleArray:
         """(frames, samples): the sound of each frame and of the next one."""
