@@ -90,3 +90,16 @@ def test_lips_stay_shut_while_nobody_speaks(name, style, hello):
     made = artalk.animate(artalk.Audio(np.concatenate([quiet, hello.samples, quiet]), 16000), model=name, style=style)
     gap = made.channel("jawOpen") - made.channel("mouthClose")
     assert max(gap[25:170].max(), gap[-150:].max()) < 0.05 < 0.12 < gap.max()
+
+
+def test_keys_leave_live_lips_shut_and_a_soft_voice_after_them_is_heard(hello):
+    rng, keys = np.random.default_rng(9), np.zeros(6 * 16000)
+    for start in rng.integers(0, len(keys) - 300, 40):
+        keys[start : start + 300] += 0.02 * rng.standard_normal(300) * np.exp(-np.arange(300) / 60)
+    sound = np.concatenate([hello.samples, keys, 0.1 * hello.samples]).astype(np.float32)
+    made = artalk.animate(artalk.Audio(sound, 16000), model="artalk-live", style="smiling")
+    gap = made.channel("jawOpen") - made.channel("mouthClose")
+    spoken = len(hello) // 640
+    loud, pause, soft = gap[:spoken], gap[spoken + 12 : spoken + 150], gap[spoken + 150 : 2 * spoken + 150]
+    assert (pause > 0.05).mean() < 0.15
+    assert np.corrcoef(loud, soft)[0, 1] > 0.75
