@@ -122,9 +122,9 @@ def export(
 
     Inputs: `sound`; `state.*`; `noise.*`, uniform numbers that are the only chance; `style`, `hears`, `mix` with one
     row a branch (see `generators.exported.branches`); `temperature`, `top_p` by stream. Outputs: `motion` in real
-    units; `spoken` (batch, window), how surely somebody speaks; `next.*`. With "float16" and "int8" big weights are
-    stored so (int8 a scale for each output) and computed with in float32; `deviation` says what that does. `graphs` is
-    what `trace` made of this very model. The style encoder lies in the metadata, as a model.
+    units; `spoken` (batch, window), how surely somebody speaks, where phones were learnt; `next.*`. With "float16" and
+    "int8" big weights are stored so (int8 a scale for each output) and computed with in float32; `deviation` says what
+    that does. `graphs` is what `trace` made of this very model. The style encoder lies in the metadata, as a model.
     """
     model = checkpoint.model
     if not isinstance(model, Artalk):
@@ -221,7 +221,8 @@ class _Step(nn.Module):
     ) -> tuple[Tensor, ...]:
         steering = Steering(style, hears, mix, temperature, top_p)
         motion, spoken, after = self.model.step(state, sound, noise, steering)
-        return (motion, spoken, *(after[name] for name in state))
+        heard = () if spoken is None else (spoken,)
+        return (motion, *heard, *(after[name] for name in state))
 
 
 class _Styler(nn.Module):
@@ -252,7 +253,8 @@ def _trace_step(model: Artalk) -> Any:
         *(many, many, many, one, one),
     )
     inputs = ["sound", *(f"state.{n}" for n in state), *(f"noise.{n}" for n in noise), *vars(steering)]
-    outputs = ["motion", "spoken", *(f"next.{name}" for name in state)]
+    heard = ["spoken"] if model.knows_speech else []
+    outputs = ["motion", *heard, *(f"next.{name}" for name in state)]
     return graph(_Step(model), arguments, shapes, inputs, outputs)
 
 

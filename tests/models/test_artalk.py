@@ -209,6 +209,16 @@ def test_phones_and_style_are_learned_beside():
     assert unknown["phones"] == 0
 
 
+def test_a_model_says_who_speaks_only_where_it_has_learnt_phones():
+    model = artalk()
+    features = torch.randn(2, WINDOW, model.config.speech.width * 2, generator=torch.Generator().manual_seed(0))
+    spoken = model.spoken(features)
+    assert spoken.shape == (2, WINDOW)
+    assert ((spoken > 0) & (spoken < 1)).all()
+    model.config = dataclasses.replace(model.config, weights=dataclasses.replace(model.config.weights, phones=0.0))
+    assert model.spoken(features) is None
+
+
 def test_a_style_drawn_by_lot_is_never_withheld():
     """Else "no style" would come to mean the mean of all that may be drawn."""
     model, piece = artalk(spoiling=cold(style=1.0)).train(), batch()

@@ -109,7 +109,10 @@ class Teacher:
     dominance: Float
 
     def mouth(self, phones: Sequence[Phone], frames: int, stress: Float | None = None) -> Float:
-        """(frames, mouth channels) of aligned phones, the jaw as wide as `stress` (frames,) says: see `STRESS`."""
+        """(frames, mouth channels) of aligned phones.
+
+        `stress` (frames,) is the jaw that the sound asks for, 0 to 1, of which the mouth takes the share `STRESS`.
+        """
         shares = pulls(_sorted_pauses(phones), frames, self.dominance)
         values = np.clip(shares @ self.targets, 0.0, 1.0)
         if stress is not None:

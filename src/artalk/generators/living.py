@@ -96,8 +96,12 @@ class Hush:
         for speaks, stirs, sounds in zip(speech, stirring, voiced, strict=True):
             quiet = 0.0 if speaks else quiet + seconds
             trusted = stirs and trust >= seconds
-            gain = TRUST if speaks else seconds * (1.0 if sounds else -1.0 * trusted if stirs else REGAIN)
-            trust = min(trust + gain, TRUST)
+            if speaks:
+                trust = TRUST
+            elif stirs and not sounds:
+                trust -= seconds * trusted
+            else:
+                trust = min(trust + seconds * (1.0 if sounds else REGAIN), TRUST)
             opens = quiet <= PATIENCE or trusted
             free = min(free + seconds / OPENING, 1.0) if opens else max(free - seconds / SHUTTING, 0.0)
             shares.append(free)

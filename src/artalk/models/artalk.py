@@ -433,7 +433,7 @@ class Artalk(nn.Module):
 
     def step(
         self, state: State, sound: Tensor, noise: Mapping[str, Tensor], steering: Steering
-    ) -> tuple[Tensor, Tensor, State]:
+    ) -> tuple[Tensor, Tensor | None, State]:
         """The next window: (batch, window, channels) motion in real units, what was `spoken`, and the next state.
 
         `sound` (batch, (window + lookahead) · hop). The same numbers give the same motion.
@@ -462,10 +462,15 @@ class Artalk(nn.Module):
             parts[name] = decoded if not blend else (1 - blend) * decoded + blend * regressed
         return self.codec.real(self.codec.join(parts)), self.spoken(features), after
 
-    def spoken(self, features: Tensor) -> Tensor:
-        """(batch, frames) how surely somebody speaks, 0 to 1, by the phone objective: 1 where the model has none."""
-        if not self.config.speech.phones:
-            return features.new_ones(features.shape[:2])
+    @property
+    def knows_speech(self) -> bool:
+        """Whether it has learnt to tell phones, of which silence is one."""
+        return bool(self.config.speech.phones and self.config.weights.phones)
+
+    def spoken(self, features: Tensor) -> Tensor | None:
+        """(batch, frames) how surely somebody speaks, 0 to 1, by the phone objective; None of a model without one."""
+        if not self.knows_speech:
+            return None
         silent = self.speech.phone_logits(features).softmax(dim=-1)[..., 0]
         return 1 - silent.reshape(features.shape[0], -1, FEATURES).mean(dim=-1)
 
