@@ -52,10 +52,12 @@ def test_files_leave_a_line_in_the_log(server, wav, caplog):
     with caplog.at_level("INFO", "artalk.serve.work"):
         server.http("/v1/animate?format=csv", wav)
         server.http("/v1/animate?format=csv&style=furious", wav)
-    made, refused = (line for line in caplog.records if line.name == "artalk.serve.work")
+        server.http("/v1/animate?format=docx", wav)
+    made, refused, unknown = (line for line in caplog.records if line.name == "artalk.serve.work")
     assert (made.message, made.format, made.seconds) == ("file made", "csv", 1.0)
     assert refused.message == "file refused"
     assert "furious" in refused.reason
+    assert (unknown.message, unknown.format) == ("file refused", "docx")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".cues.json", ".tsv", ".vrma"])

@@ -150,10 +150,11 @@ class Server:
         if not self.ready:
             raise Refusal(503, "stopping", "the server stops")
         order = _order(request)
-        order.check(self.settings.limits)
         with ExitStack() as place:
-            place.enter_context(self.workshop.place())
-            sound = await _body(request, self.settings.limits)
+            with self.workshop.refusals(order, Refusal):
+                order.check(self.settings.limits)
+                place.enter_context(self.workshop.place())
+                sound = await _body(request, self.settings.limits)
             if "text/event-stream" not in request.headers.get("accept", ""):
                 return _file(await self.workshop.make(sound, order))
             news: News = asyncio.Queue()

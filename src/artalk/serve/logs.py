@@ -32,7 +32,7 @@ class Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows where there is one."""
-        facts = " ".join(f"{name}={value}" for name, value in _extras(record).items())
+        facts = " ".join(f"{name}={_in_a_line(value)}" for name, value in _extras(record).items())
         text = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {record.getMessage()}"
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return f"{text}  {facts}{trace}" if facts else text + trace
@@ -47,6 +47,12 @@ def set_up(as_json: bool, level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)
+
+
+def _in_a_line(value: object) -> str:
+    """What a client has said may hold line breaks, and is not to look like a line of its own."""
+    text = str(value)
+    return text if text.isprintable() else json.dumps(text)
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:

@@ -154,8 +154,22 @@ class Workshop:
         finally:
             self.taken -= 1
 
+    @contextmanager
+    def refusals(self, order: Order, *others: type[Exception]) -> Generator[None]:
+        """Count and log what is raised inside, be it one of `others` or the library's own: no file comes of it."""
+        try:
+            yield
+        except (ArtalkError, *others) as error:
+            self._metrics.files.labels("refused").inc()
+            log.info("file refused", extra={"format": order.format, "reason": str(error)})
+            raise
+
     async def make(self, sound: bytes, order: Order, progress: Progress | None = None) -> Result:
         """The file; `progress` is called in this event loop. Raises `OutOfTime` and what is wrong with it."""
+        with self.refusals(order):
+            return await self._make(sound, order, progress)
+
+    async def _make(self, sound: bytes, order: Order, progress: Progress | None) -> Result:
         order.check(self._limits)
         generator = self._generator(order.model)
         generator.check(order.condition)
@@ -171,10 +185,6 @@ class Workshop:
         try:
             work = loop.run_in_executor(self._workers, _make, generator, sound, order, self._limits, step)
             result = await work
-        except ArtalkError as error:
-            self._metrics.files.labels("refused").inc()
-            log.info("file refused", extra={"format": order.format, "reason": str(error)})
-            raise
         finally:
             given_up.set()
         self._metrics.files.labels("made").inc()
