@@ -7,9 +7,10 @@ import torch
 
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
-from artalk.models.artalk import Artalk, ArtalkConfig, TrunkConfig
+from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights, TrunkConfig
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, all_known
+from artalk.models.losses import LinearRig
 from artalk.models.nn.quantize import Levels
 from tests.models.tiny import WINDOW, artalk, batch, cold, config, noise_sound
 
@@ -207,6 +208,30 @@ def test_phones_and_style_are_learned_beside():
     assert losses["contrast"] > 0
     unknown = model.losses(dataclasses.replace(piece, phones=torch.full((2, 80), -1)))
     assert unknown["phones"] == 0
+
+
+def test_lips_are_learnt_on_a_face_that_has_to_be_given():
+    weights = ArtalkWeights(lips=0.5, gap=0.25)
+    plain, wise = artalk(spoiling=cold()), artalk(spoiling=cold(), weights=weights)
+    wise.load_state_dict(plain.state_dict())
+    rng = torch.Generator().manual_seed(0)
+    deltas = 0.01 * torch.randn(len(ARKIT), 20, 3, generator=rng)
+    face, piece = LinearRig(deltas, torch.arange(20) < 8, (0, 1), torch.tensor([0, -1e-3, 0])), batch()
+    before, losses = plain.losses(piece, rig=face), wise.losses(piece, rig=face)
+    assert "lips" not in before
+    more = 0.5 * losses["lips"] + 0.25 * losses["gap"]
+    assert losses["total"].item() == pytest.approx((before["total"] + more).item(), rel=1e-5)
+    # What was not measured moves no lip.
+    observed = piece.observed.clone()
+    observed[:, wise.codec.stream("lips").columns] = 0
+    hidden = dataclasses.replace(piece, observed=observed)
+    changed = dataclasses.replace(hidden, motion=piece.motion.clone())
+    changed.motion[..., wise.codec.stream("lips").columns] = 0.77
+    one, two = (wise.losses(each, rig=face) for each in (hidden, changed))
+    assert torch.equal(one["lips"], two["lips"])
+    assert torch.equal(one["gap"], two["gap"])
+    with pytest.raises(BadInput, match="lips and gap are distances on a face"):
+        wise.losses(piece)
 
 
 def test_a_model_says_who_speaks_only_where_it_has_learnt_phones():

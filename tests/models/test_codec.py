@@ -1,5 +1,7 @@
 """The codec: causal, blind to what nobody observed, and able to learn."""
 
+import math
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamConfig
-from artalk.models.losses import LinearRig, huber, phonetic_weight
+from artalk.models.losses import LinearRig, huber, lip_losses, phonetic_weight
 from tests.models.tiny import LIPS, REST, WINDOW, codec_config, motion, rough, stream
 
 
@@ -128,6 +130,31 @@ def test_vertices_move_by_millimetres_and_their_gradient_is_right():
     assert values.grad[0, 0, 17].item() == pytest.approx(-20.0)
     with pytest.raises(BadInput, match="a linear rig is"):
         LinearRig(torch.zeros(55, 2, 3), torch.zeros(3))
+
+
+def test_lips_are_apart_by_their_mean_distance_and_only_they():
+    deltas = torch.zeros(len(ARKIT), 3, 3)
+    deltas[ARKIT.index("jawOpen")] = torch.tensor([[0.0, -0.02, 0.0], [0.003, 0.0, 0.004], [0.0, 0.0, 0.0]])
+    face = LinearRig(deltas, torch.tensor([False, True, True]))
+    difference = torch.zeros(2, len(ARKIT), requires_grad=True)
+    difference.data[1, ARKIT.index("jawOpen")] = 0.5
+    apart = face.lip_distance(difference)
+    assert apart.tolist() == pytest.approx([0.01, 1.25 + 0.005], abs=1e-3)
+    apart.sum().backward()
+    assert torch.isfinite(difference.grad).all()
+
+
+def test_a_gap_that_is_shut_counts_twice():
+    deltas = torch.zeros(len(ARKIT), 2, 3)
+    deltas[ARKIT.index("jawOpen"), 1, 1] = -0.02
+    face = LinearRig(deltas, torch.tensor([True, True]), (0, 1), torch.tensor([0.0, -0.001, 0.0]))
+    jaw = torch.nn.functional.one_hot(torch.tensor(ARKIT.index("jawOpen")), len(ARKIT)).float()
+    assert face.gap_distance(-0.1 * jaw).item() == pytest.approx(2.0, abs=1e-3)
+    assert face.shut(torch.stack([0 * jaw, jaw])).tolist() == pytest.approx([math.exp(-0.5), 0.0], abs=1e-3)
+    error, mask = torch.stack([0.1 * jaw, 0.2 * jaw])[None], torch.ones(1, 1, len(ARKIT))
+    true = torch.stack([-0.05 * jaw, jaw])[None]
+    # The first frame's lips touch: its 2 mm count twice, the 4 mm of the open mouth once.
+    assert lip_losses(face, error, true, mask)["gap"].item() == pytest.approx((2 * 2 + 4) / 3, abs=5e-3)
 
 
 def test_small_errors_count_by_squares_and_large_ones_by_distance():

@@ -13,8 +13,10 @@ def record(**facts):
 
 
 def test_plain_lines_tell_the_facts():
-    assert Plain().format(record(format="docx", reason="no such format")).endswith(
-        "file refused  format=docx reason=no such format"
+    assert (
+        Plain()
+        .format(record(format="docx", reason="no such format"))
+        .endswith("file refused  format=docx reason=no such format")
     )
 
 

@@ -17,7 +17,7 @@ from artalk.generators.exported import branches
 from artalk.generators.living import PARTS
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamCodec, all_known
-from artalk.models.losses import huber, masked_mean, phonetic_weight
+from artalk.models.losses import LinearRig, huber, lip_losses, masked_mean, phonetic_weight
 from artalk.models.nn.chain import BitChain
 from artalk.models.nn.precision import exact
 from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer
@@ -59,7 +59,9 @@ class TrunkConfig:
 @dataclass(frozen=True)
 class ArtalkWeights:
     """How much each loss counts: `codes` the cross-entropy, `regression` the direct head, `decoded` the motion of the
-    expected codes of the finest scales (0 saves a decoder pass), `velocity` the differences of both, `phones` the
+    expected codes of the finest scales (0 saves a decoder pass), `velocity` the differences of both, `lips` the mean
+    distance in mm of both on the lips of a face and `gap` that of the gap between them, which counts twice where it is
+    shut (channels by themselves do not say that lips meet where a jaw and what shuts its mouth agree), `phones` the
     auxiliary phone head, `contrast` the style encoder; `phonetic` the sharpness of the phonetic weight on motion.
 
     Motion within `huber` deviations of the truth counts by its square (Huber 1964), beyond them by its distance. Where
@@ -71,6 +73,8 @@ class ArtalkWeights:
     regression: float = 0.5
     decoded: float = 0.5
     velocity: float = 1.0
+    lips: float = 0.0
+    gap: float = 0.0
     phones: float = 0.1
     contrast: float = 0.05
     phonetic: float = 0.0
@@ -354,13 +358,18 @@ class Artalk(nn.Module):
             for name, level in levels.items()
         }
 
-    def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+    def losses(
+        self, batch: Batch, rng: torch.Generator | None = None, rig: LinearRig | None = None
+    ) -> dict[str, Tensor]:
         """The losses by name, unweighted, and `total`; `hits.*` (bits or codes guessed right) are for showing.
+
+        The losses `lips` and `gap` need a `rig`.
 
         Chance comes from `rng` alone; in eval mode nothing is corrupted or withheld.
         """
         if batch.sound is None:
             raise BadInput("a generator learns from motion with its sound, the batch has no sound")
+        rig = seen_on(rig, self.config.weights)
         levels = self._levels(batch, rng)
         heard = choice.listen(self.speech, batch)
         features = self.codec.windows(heard)
@@ -372,7 +381,7 @@ class Artalk(nn.Module):
         style = torch.where(follows[:, None], style, self.style.null)
         predicted = self(levels, features, keep["sound"].float(), style, known)
         losses = self._code_losses(batch, levels, predicted)
-        losses |= self._motion_losses(batch, levels, predicted)
+        losses |= self._motion_losses(batch, levels, predicted, rig)
         if contrast is not None:
             losses["contrast"] = contrast
         if batch.phones is not None and self.config.speech.phones:
@@ -549,7 +558,7 @@ class Artalk(nn.Module):
         return weight * (share >= self.config.least_observed)
 
     def _motion_losses(
-        self, batch: Batch, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]
+        self, batch: Batch, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted], rig: LinearRig | None
     ) -> dict[str, Tensor]:
         weights = self.config.weights
         true = self.codec.normalise(batch.motion)
@@ -569,6 +578,10 @@ class Artalk(nn.Module):
             losses[name] = masked_mean(huber(error, weights.huber), mask)
             step = masked_mean((error[:, 1:] - error[:, :-1]).square(), mask.expand_as(error)[:, 1:])
             losses["velocity"] = losses.get("velocity", torch.zeros_like(step)) + step
+            if rig is not None:
+                moved = error * self.codec.deviation * batch.observed[:, None]
+                for part, value in lip_losses(rig, moved, batch.motion * batch.observed[:, None], mask).items():
+                    losses[part] = losses.get(part, torch.zeros_like(value)) + value
         return losses
 
     def _expected(self, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]) -> dict[str, Tensor]:
@@ -587,6 +600,15 @@ class Artalk(nn.Module):
             ]
             totals[name] = torch.stack([stream.pyramid.part(part, i) for i, part in enumerate(parts)]).sum(dim=0)
         return totals
+
+
+def seen_on(rig: LinearRig | None, weights: ArtalkWeights) -> LinearRig | None:
+    """The rig that the losses `lips` and `gap` are measured on: None where they count nothing."""
+    if not (weights.lips or weights.gap):
+        return None
+    if rig is None:
+        raise BadInput("lips and gap are distances on a face: give losses() a rig, or let both weights be 0")
+    return rig
 
 
 def _newest(known: Tensor, past: int) -> Tensor:

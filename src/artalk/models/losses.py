@@ -9,6 +9,14 @@ from torch.nn import functional as F
 from artalk.errors import BadInput
 
 
+TINY = 1e-4
+"""Square millimetres within which a distance is round instead of pointed, as roots have no slope at 0."""
+
+
+NEAR = 2.0
+"""Millimetres between lips that all but touch."""
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """The mean of `values` where `mask` (broadcast) is not zero, weighted by it; 0 where nothing counts."""
     mask = mask.expand_as(values)
@@ -41,13 +49,17 @@ class LinearRig(nn.Module):
     """A face of sampled vertices that weights move linearly: what a motion looks like, differentiably.
 
     `deltas` (channels, vertices, 3) metres at weight 1, zero for channels that move no skin (gaze, head); `lips`
-    (vertices,) true for vertices of the lips. Distances come out in millimetres: squares of metres vanish.
+    (vertices,) true for vertices of the lips; `middles` the vertices of the inner lips' middles, (upper, lower), and
+    `apart` (3,) metres from the one to the other at rest. Distances come out in millimetres: squares of metres vanish.
     """
 
     deltas: Tensor
     lips: Tensor
+    apart: Tensor
 
-    def __init__(self, deltas: Tensor, lips: Tensor) -> None:
+    def __init__(
+        self, deltas: Tensor, lips: Tensor, middles: tuple[int, int] = (0, 0), apart: Tensor | None = None
+    ) -> None:
         super().__init__()
         if deltas.ndim != 3 or deltas.shape[2] != 3 or lips.shape != deltas.shape[1:2]:
             raise BadInput(
@@ -55,7 +67,44 @@ class LinearRig(nn.Module):
             )
         self.register_buffer("deltas", deltas.float() * 1000, persistent=False)
         self.register_buffer("lips", lips.bool(), persistent=False)
+        self.register_buffer("apart", torch.zeros(3) if apart is None else apart.float() * 1000, persistent=False)
+        self.middles = middles
 
     def displacement(self, motion: Tensor) -> Tensor:
         """(…, vertices, 3) mm by which `motion` (…, channels), or a difference of motions, moves the vertices."""
         return torch.einsum("...c,cvx->...vx", motion, self.deltas)
+
+    def lip_distance(self, difference: Tensor) -> Tensor:
+        """(…) mm, the mean over the vertices of the lips, between two motions of this `difference` (…, channels)."""
+        moved = torch.einsum("...c,cvx->...vx", difference, self.deltas[:, self.lips])
+        return _length(moved).mean(dim=-1)
+
+    def gap_distance(self, difference: Tensor) -> Tensor:
+        """(…) mm by which the gap between the lips differs in two motions of this `difference` (…, channels)."""
+        return _length(difference @ self._opening)
+
+    def shut(self, motion: Tensor) -> Tensor:
+        """(…) how nearly the lips of `motion` (…, channels) touch: 1 where they do, falling by e each `NEAR` mm."""
+        return torch.exp(-_length(motion @ self._opening + self.apart) / NEAR)
+
+    @property
+    def _opening(self) -> Tensor:
+        """(channels, 3) mm by which a channel moves the lower lip away from the upper one."""
+        upper, lower = self.middles
+        return self.deltas[:, lower] - self.deltas[:, upper]
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return (vectors.square().sum(dim=-1) + TINY).sqrt()
+
+
+def lip_losses(rig: LinearRig, error: Tensor, true: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What an `error` of motion (batch, frames, channels) does to the lips, in mm, beside the `true` motion.
+
+    Both in real units and 0 where nothing was observed; `mask` (batch, …, channels) as for the motion itself.
+    """
+    counts = mask.amax(dim=-1)
+    return {
+        "lips": masked_mean(rig.lip_distance(error), counts),
+        "gap": masked_mean(rig.gap_distance(error), counts * (1 + rig.shut(true))),
+    }

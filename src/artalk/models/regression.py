@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from artalk.config import from_json, to_json
 from artalk.errors import BadFile, BadInput, MissingFile
 from artalk.formats.atomic import atomic
-from artalk.models.artalk import ArtalkConfig
+from artalk.models.artalk import ArtalkConfig, seen_on
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec
-from artalk.models.losses import huber, masked_mean
+from artalk.models.losses import LinearRig, huber, lip_losses, masked_mean
 from artalk.models.nn.transformer import Band, blocks, turns
 from artalk.models.speech import choice
 from artalk.models.speech.mel import FEATURES
@@ -59,8 +59,10 @@ class Regression(nn.Module):
             x, _ = block(x, times, Band(self.size.reach, self.size.reach))
         return self.lower(x)
 
-    def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """The losses by name and `total`; weights are those of the model's regression head."""
+    def losses(
+        self, batch: Batch, rng: torch.Generator | None = None, rig: LinearRig | None = None
+    ) -> dict[str, Tensor]:
+        """The losses by name and `total`; weights are those of the model's regression head. `lips` and `gap` need a `rig`."""
         if batch.sound is None:
             raise BadInput("a regression learns from motion with its sound, the batch has no sound")
         heard = choice.listen(self.speech, batch)
@@ -72,6 +74,11 @@ class Regression(nn.Module):
             "velocity": masked_mean(step.square(), mask),
         }
         total = losses["regression"] + self.config.weights.velocity * losses["velocity"]
+        rig = seen_on(rig, self.config.weights)
+        if rig is not None:
+            parts = lip_losses(rig, error * self.codec.deviation * mask, batch.motion * mask, mask)
+            losses |= parts
+            total = total + self.config.weights.lips * parts["lips"] + self.config.weights.gap * parts["gap"]
         if batch.phones is not None and self.config.speech.phones:
             known = batch.phones >= 0
             logits = self.speech.phone_logits(heard).transpose(1, 2)

@@ -101,8 +101,7 @@ class CodecLearner(Learner):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.model = codec
-        face = _face(120)
-        self.rig = LinearRig(torch.tensor(face.deltas / 1000), torch.tensor(face.lips))
+        self.rig = _rig()
 
     @property
     def shape(self) -> Shape:
@@ -187,6 +186,7 @@ class Speaker(Learner, ABC, Generic[Spoken]):
     def __init__(self, model: Spoken) -> None:
         super().__init__()
         self.model = model
+        self.rig = _rig()
 
     @property
     def shape(self) -> Shape:
@@ -208,7 +208,7 @@ class Speaker(Learner, ABC, Generic[Spoken]):
 
     def forward(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Tensor]:
         """The model's own losses."""
-        return self.model.losses(batch, rng)
+        return self.model.losses(batch, rng, self.rig)
 
 
 @final
@@ -301,6 +301,14 @@ def _sources(corpus: Corpus) -> list[dict[str, str]]:
     """The source and kind of what is trained on, with the face that its motion was solved on where that is known."""
     rows = sorted({(entry.source, entry.kind, entry.face) for entry in corpus.select("train")})
     return [{"source": source, "kind": kind} | ({"face": face} if face else {}) for source, kind, face in rows]
+
+
+def _rig() -> LinearRig:
+    """What a learner sees a motion on."""
+    face = _face(120)
+    upper, lower = face.gap
+    apart = torch.tensor(face.neutral[lower] - face.neutral[upper])
+    return LinearRig(torch.tensor(face.deltas / 1000), torch.tensor(face.lips), face.gap, apart / 1000)
 
 
 @cache
