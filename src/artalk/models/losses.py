@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 
-
 TINY = 1e-4
 """Square millimetres within which a distance is round instead of pointed, as roots have no slope at 0."""
 

@@ -62,7 +62,7 @@ class Regression(nn.Module):
     def losses(
         self, batch: Batch, rng: torch.Generator | None = None, rig: LinearRig | None = None
     ) -> dict[str, Tensor]:
-        """The losses by name and `total`; weights are those of the model's regression head. `lips` and `gap` need a `rig`."""
+        """The losses by name and `total`, weighted as the model's regression head; `lips` and `gap` need a `rig`."""
         if batch.sound is None:
             raise BadInput("a regression learns from motion with its sound, the batch has no sound")
         heard = choice.listen(self.speech, batch)
