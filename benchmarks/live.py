@@ -250,12 +250,15 @@ def sessions(options: argparse.Namespace) -> None:
 
 # ── soak ──
 
+REST = 75
+"""Seconds without anybody, in which the server gives free memory back (`serve.heap`, once a minute)."""
+
 
 class Soak:
     """Sessions of all kinds until the time is up."""
 
-    def __init__(self, url: str, model: str, until: float) -> None:
-        self.url, self.model, self.until = url, model, until
+    def __init__(self, url: str, model: str) -> None:
+        self.url, self.model, self.until = url, model, 0.0
         self.sound = voice()
         self.equal = self.wrong = self.lost = 0
         self.others: dict[str, int] = {}
@@ -341,8 +344,7 @@ class Sample:
     threads: int
 
 
-async def watch(process: psutil.Process, soak: Soak, samples: list[Sample], every: float) -> None:
-    began = time.monotonic()
+async def watch(process: psutil.Process, soak: Soak, samples: list[Sample], every: float, began: float) -> None:
     while soak.going:
         facts = process.memory_info().rss / 1e6, process.num_fds(), process.num_threads()
         samples.append(Sample((time.monotonic() - began) / 60, *facts))
@@ -351,19 +353,25 @@ async def watch(process: psutil.Process, soak: Soak, samples: list[Sample], ever
 
 def soak(options: argparse.Namespace) -> None:
     samples: list[Sample] = []
+    resting: list[float] = []
+    began = time.monotonic()
     with server("--model", options.model) as (url, process):
-        work = Soak(url, options.model, time.monotonic() + 60 * options.minutes)
+        work = Soak(url, options.model)
 
         async def everything() -> None:
             kinds = itertools.product(("crashes", "stalls", "interrupts", "garbage"), range(2))
             await asyncio.gather(
                 *(work.healthy(number) for number in range(options.healthy)),
                 *(work.rude(kind, number) for kind, number in kinds),
-                watch(process, work, samples, max(options.minutes * 60 / 40, 1)),
+                watch(process, work, samples, max(options.minutes * 60 / 40, 1), began),
             )
 
-        asyncio.run(everything())
-        time.sleep(2)
+        # A fifth of the time to warm up in; then and at the end everybody leaves, and what stays is looked at.
+        for share in (0.2, 0.8):
+            work.until = time.monotonic() + 60 * share * options.minutes
+            asyncio.run(everything())
+            time.sleep(REST)
+            resting.append(process.memory_info().rss / 1e6)
         left = process.num_fds()
     print("| minutes | MB | descriptors | threads |\n|---|---|---|---|")
     for sample in samples[:: max(len(samples) // 10, 1)]:
@@ -373,8 +381,10 @@ def soak(options: argparse.Namespace) -> None:
     middle = len(settled) // 2
     first, last = float(np.mean(settled[:middle])), float(np.mean(settled[middle:]))
     growth = last / first - 1
+    stays = 100 * (resting[1] / resting[0] - 1)
     errors = Path("out/live-server.log").read_text().count('"level": "error"')
     print(f"\nmemory after warm-up: {first:.1f} MB, in the second half {last:.1f}: {100 * growth:+.1f} %")
+    print(f"with nobody there: {resting[0]:.1f} MB after the warm-up, {resting[1]:.1f} at the end: {stays:+.1f} %")
     print(f"descriptors at the end, sessions gone: {left}")
     print(f"healthy runs equal to offline: {work.equal}, wrong: {work.wrong}, broken off: {work.lost}")
     print(f"others: {work.others}; errors in the server's log: {errors}")

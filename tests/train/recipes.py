@@ -28,6 +28,10 @@ save = 4
 validation_clips = 2
 style_seconds = [1.0, 1.5]
 
+[model.weights]
+lips = 0.4
+gap = 0.2
+
 [model.codec]
 window = 10
 scales = [1, 5, 10]
