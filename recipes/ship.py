@@ -1,18 +1,20 @@
 """Turn a trained generator into the files that ship with the package, with a card made from its corpus.
 
     python recipes/ship.py RUN/generator/best.safetensors CORPUS [--name artalk] [--weights int8] [--figures F.json]
-        [--run-only]
+        [--mean-with RUN/other/best.safetensors] [--run-only]
 
 Writes NAME.onnx (what `artalk animate` runs), NAME.safetensors (to tune from, the same numbers; not with --run-only)
 and NAME.md (the card in words) into src/artalk/weights, and prints how far the .onnx is from torch. F is what
-`benchmarks/default_model.py --json` wrote. `--lips-blend`, `--brows-temperature`, `--rest-temperature`, `--rest-top-p`
-and `--style-guidance` set what the model does when nothing is asked for, `--rules` what rules do beside it
-(artalk-live: brows of temperature 1.3, rules eyes,head,quiet).
+`benchmarks/default_model.py --json` wrote. `--mean-with` names checkpoints that went on from one another: the mean of
+their weights errs less than each ("Model soups", Wortsman et al. 2022). `--lips-blend`, `--brows-temperature`,
+`--rest-temperature`, `--rest-top-p` and `--style-guidance` set what the model does when nothing is asked for, `--rules`
+what rules do beside it (artalk-live: brows of temperature 1.3, rules eyes,head,quiet).
 """
 
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ import torch
 
 import artalk
 from artalk import checkpoint
+from artalk.checkpoint import Checkpoint
 from artalk.data.clips import Corpus
 from artalk.generators.living import UNSEEN
 from artalk.models.artalk import Artalk, TrunkConfig
@@ -136,6 +139,25 @@ def turned(
     return made.eval()
 
 
+def mean(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+    """The last of them with the mean of all weights and of all named styles."""
+    last = checkpoints[-1]
+    if len(checkpoints) == 1:
+        return last
+    states = [each.model.state_dict() for each in checkpoints]
+    weights = {
+        name: sum(state[name] for state in states) / len(states) if value.is_floating_point() else value
+        for name, value in states[-1].items()
+    }
+    last.model.load_state_dict(weights)
+    styles = {
+        name: np.mean([each.styles[name] for each in checkpoints if name in each.styles], axis=0)
+        for name in last.styles
+    }
+    unit = {name: [round(float(x), 5) for x in style / np.linalg.norm(style)] for name, style in styles.items()}
+    return replace(last, styles=unit)
+
+
 def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,6 +167,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "src" / "artalk" / "weights")
     parser.add_argument("--weights", default="int8", choices=["float32", "float16", "int8"])
     parser.add_argument("--figures", type=Path)
+    parser.add_argument("--mean-with", nargs="+", default=[])
     parser.add_argument("--run-only", action="store_true")
     parser.add_argument("--lips-blend", type=float)
     parser.add_argument("--brows-temperature", type=float)
@@ -153,7 +176,7 @@ def main() -> None:
     parser.add_argument("--style-guidance", type=float)
     parser.add_argument("--rules", default=",".join(UNSEEN), help="what rules do beside it: %(default)s")
     wishes = parser.parse_args()
-    loaded = checkpoint.load(wishes.checkpoint)
+    loaded = mean([checkpoint.load(path) for path in (*wishes.mean_with, wishes.checkpoint)])
     assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
     others = (
         wishes.brows_temperature,
