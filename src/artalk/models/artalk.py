@@ -363,9 +363,8 @@ class Artalk(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses by name, unweighted, and `total`; `hits.*` (bits or codes guessed right) are for showing.
 
-        The losses `lips` and `gap` need a `rig`.
-
-        Chance comes from `rng` alone; in eval mode nothing is corrupted or withheld.
+        The losses `lips` and `gap` are taken on a `rig`; raises `BadInput` where they count and there is none. Chance
+        comes from `rng` alone; in eval mode nothing is corrupted or withheld.
         """
         if batch.sound is None:
             raise BadInput("a generator learns from motion with its sound, the batch has no sound")

@@ -11,7 +11,6 @@ from artalk.errors import BadInput
 TINY = 1e-4
 """Square millimetres within which a distance is round instead of pointed, as roots have no slope at 0."""
 
-
 NEAR = 2.0
 """Millimetres between lips that all but touch."""
 
@@ -100,7 +99,9 @@ def _length(vectors: Tensor) -> Tensor:
 def lip_losses(rig: LinearRig, error: Tensor, true: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """What an `error` of motion (batch, frames, channels) does to the lips, in mm, beside the `true` motion.
 
-    Both in real units and 0 where nothing was observed; `mask` (batch, …, channels) as for the motion itself.
+    Both in real units and 0 where nothing was observed; `mask` (batch, …, channels) as for the motion itself; scalars
+    come back. ARTalk has such terms for its codec alone (eq. 3 to 5), as squares; a distance has the same slope however
+    near lips are.
     """
     counts = mask.amax(dim=-1)
     return {
