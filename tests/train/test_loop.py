@@ -138,6 +138,34 @@ def test_a_generator_needs_a_codec_before_it():
         replace(smallest(), stages={"generator": smallest().stages["generator"]})
 
 
+def test_a_generator_after_a_generator_goes_on_with_it(corpus, tmp_path):
+    """With losses of its own, which the first of the two did not know."""
+    recipe = smallest()
+    first = replace(recipe.stages["generator"], steps=2, weights={"lips": 0.0, "gap": 0.0})
+    second = replace(recipe.stages["generator"], steps=1, check=1, save=1, rate=1e-9)
+    stages = {"codec": recipe.stages["codec"], "generator": first, "lips": second}
+    kept = train(replace(recipe, stages=stages), corpus, tmp_path)
+    before, after = (checkpoint.load(kept[name]).model for name in ("generator", "lips"))
+    for name, tensor in before.state_dict().items():
+        assert torch.allclose(tensor, after.state_dict()[name], atol=1e-6), name
+    assert before.config == replace(after.config, weights=replace(after.config.weights, lips=0.0, gap=0.0))
+    assert config.load(Recipe, tmp_path / "recipe.toml").stages == stages
+    known = {row["stage"]: set(row["losses"]) for row in log.read(tmp_path)}
+    assert known["lips"] - known["generator"] == {"lips", "gap"}
+
+
+@pytest.mark.parametrize(
+    ("task", "named", "sentence"),
+    [
+        ("generator", {"lip": 1.0}, "weights of a stage know codes, .* got lip"),
+        ("style", {"lips": 1.0}, "a style got weights"),
+    ],
+)
+def test_the_weights_of_a_stage_are_checked(task, named, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        replace(smallest().stages["generator"], task=task, weights=named)
+
+
 def test_a_generator_begins_with_the_encoders_of_the_stages_before_it(corpus, tmp_path):
     """Style apart by contrast, speech by regression; a generator that hardly learns still has both."""
     recipe = smallest()

@@ -324,13 +324,22 @@ def begin(
     `made` are the files that the stages before it kept; `base` is a model to go on with.
     """
     seeded(recipe.seed)
-    learner = _new(stage, recipe, corpus, made) if base is None else GeneratorLearner(cast(Artalk, base.model), base)
+    learner = _new(stage, recipe, corpus, made) if base is None else _further(base, stage, recipe, base)
     learner.freeze(stage.frozen)
     return learner
 
 
+def _further(found: Checkpoint, stage: Stage, recipe: Recipe, base: Checkpoint | None = None) -> GeneratorLearner:
+    """A trained model that learns on, with the losses of this stage and not those that it was trained with."""
+    model = cast(Artalk, found.model)
+    model.config = replace(model.config, weights=stage.weigh(recipe.model).weights)
+    return GeneratorLearner(model, base)
+
+
 def _new(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
-    config = with_phones(recipe.model)
+    if stage.task == "generator" and "generator" in made:
+        return _further(checkpoint.load(made["generator"]), stage, recipe)
+    config = stage.weigh(with_phones(recipe.model))
     if stage.task == "codec":
         return CodecLearner(_measured(Codec(config.codec), corpus))
     if stage.task == "regression":

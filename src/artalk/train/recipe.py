@@ -1,10 +1,10 @@
 """Recipes: everything that a training depends on but the corpus, in one TOML file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from artalk.errors import BadInput
-from artalk.models.artalk import ArtalkConfig
+from artalk.models.artalk import ArtalkConfig, ArtalkWeights
 from artalk.models.speech.pretrained import PretrainedConfig
 
 Task = Literal["codec", "style", "regression", "generator"]
@@ -12,7 +12,8 @@ Task = Literal["codec", "style", "regression", "generator"]
 TASKS: tuple[Task, ...] = ("codec", "style", "regression", "generator")
 """What a stage may train: the codec, the style encoder alone, the baseline without codes, or the model on its codec.
 
-A generator begins with the style encoder and the speech encoder of the style and regression stages before it.
+A generator begins with the style encoder and the speech encoder of the style and regression stages before it; one that
+follows a generator goes on with all of that.
 """
 
 
@@ -41,10 +42,20 @@ class Stage:
     precision: Literal["float32", "bfloat16"] = "float32"
     tuning: float = 0.05
     frozen: tuple[str, ...] = ()
+    weights: dict[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         if min(self.steps, self.rows, self.check, self.save) < 1:
             raise BadInput("steps, rows, check and save of a stage are at least 1")
+        if self.weights and self.task not in ("regression", "generator"):
+            raise BadInput(f"a regression or a generator may weigh its losses, a {self.task} got weights")
+        known = [each.name for each in fields(ArtalkWeights)]
+        if unknown := [name for name in self.weights if name not in known]:
+            raise BadInput(f"weights of a stage know {', '.join(known)}, got {', '.join(unknown)}")
+
+    def weigh(self, model: ArtalkConfig) -> ArtalkConfig:
+        """The model's config with the losses as they count in this stage."""
+        return replace(model, weights=replace(model.weights, **self.weights)) if self.weights else model
 
 
 @dataclass(frozen=True)
