@@ -62,8 +62,9 @@ def generator(model: Location = MODELS[0], raw: bool = False, run: Mapping[str, 
 
     The official release's model is at a path too: its `.pt`, the `.safetensors` that `convert` made of it, or a
     `.released.onnx`; the one that `artalk assets get` fetched is called "artalk-released". `raw` leaves out the
-    post-processing that comes with it; the others have none. `run` is how a `.pt` or `.safetensors` is run:
-    `{"fast": True, "device": "cuda"}`, or one by one what docs/released.md lists.
+    post-processing that comes with it; the others have none. `run` is how a model is run. Of a
+    trained one, how chance is drawn: `{"temperature": 0.5, "top_p.brows": 0.9}` (`generators.exported.Settings`). Of a
+    `.pt` or `.safetensors`: `{"fast": True, "device": "cuda"}`, or one by one what docs/released.md lists.
     """
     name = fspath(model)
     if name == RELEASED_ASSET:
@@ -74,25 +75,31 @@ def generator(model: Location = MODELS[0], raw: bool = False, run: Mapping[str, 
         return _official(name, raw, run or {})
     if raw:
         raise BadInput(f"raw leaves out the post-processing of the released model, {name!r} has none")
-    if run:
-        raise BadInput(f"{', '.join(run)} is for the released model, a .pt or .safetensors; {name!r} runs in one way")
     if name == "visemes":
         from artalk.generators.visemes import Visemes
 
+        if run:
+            raise BadInput(f"{', '.join(run)} is for the released model or a trained one; 'visemes' runs in one way")
         return Visemes()
-    if name in MODELS:
-        from artalk.generators.shipped import shipped
-
-        return shipped(name)
-    if Path(name).suffix.lower() == ".onnx":
-        from artalk.generators.exported import Exported
-        from artalk.generators.living import alive
-
-        return alive(Exported.load(name))
+    if name in MODELS or Path(name).suffix.lower() == ".onnx":
+        return _trained(name, run or {})
     raise BadInput(
         f"a model is one of {', '.join(MODELS)}, an .onnx file of `artalk export`, or of the official release: a "
         f"{', a '.join(RELEASED)} or {RELEASED_ASSET}; got {name!r}"
     )
+
+
+def _trained(name: str, run: Mapping[str, Any]) -> Generator:
+    """A model of ours that comes with the package, or is in a file."""
+    from artalk.generators.exported import Exported, Settings
+    from artalk.generators.living import alive, trained
+    from artalk.generators.shipped import shipped
+
+    settings = Settings.wished(run)
+    if name not in MODELS:
+        return alive(Exported.load(name, settings))
+    found, made = shipped(name), trained(shipped(name))
+    return alive(made.with_settings(settings)) if run and made is not None else found
 
 
 @cache

@@ -114,7 +114,8 @@ def animate(
     fast: Annotated[bool, typer.Option("--fast", help="The released model in fewer bits: docs/released.md.")] = False,
     device: Annotated[str | None, typer.Option("--device", help="Of the released model: cpu, cuda, cuda:1.")] = None,
     run: Annotated[
-        list[str] | None, typer.Option("--run", help="NAME=VALUE of the released model: encoder=bfloat16, ahead=true.")
+        list[str] | None,
+        typer.Option("--run", help="NAME=VALUE: temperature=0.5, top_p=0.9; of the released model encoder=bfloat16."),
     ] = None,
     fps: FpsOption = None,
     rig: Rig = "head",

@@ -224,6 +224,23 @@ def test_wrong_wishes_are_refused(model):
         model.stream(Condition(keyframes=np.zeros((1, 55), np.float32)))
 
 
+def test_settings_by_name():
+    """As a command line says them: texts, of all streams or of some."""
+    assert Settings.wished({}) == Settings()
+    assert Settings.wished({"temperature": "0.5", "sound_guidance": 2}) == Settings(temperature=0.5, sound_guidance=2.0)
+    chosen = Settings.wished({"top_p.lips": "0.9", "top_p.rest": 1})
+    assert chosen == Settings(top_p={"lips": 0.9, "rest": 1.0})
+    for wrong in ({"top_p": 1, "top_p.lips": 0.5}, {"top_p.lips": 0.5, "top_p": 1}):
+        with pytest.raises(BadInput, match="of all streams or of some by name, got both"):
+            Settings.wished(wrong)
+    for name in ("colour", "sound_guidance.lips", "temperature2"):
+        with pytest.raises(BadInput, match="is run with temperature, top_p, sound_guidance"):
+            Settings.wished({name: 1})
+    for value in ("warm", True, None):
+        with pytest.raises(BadInput, match="temperature is a number"):
+            Settings.wished({"temperature": value})
+
+
 def test_files_that_are_no_models(tmp_path):
     with pytest.raises(MissingFile, match=r"\.onnx file, none is at"):
         Exported.load(tmp_path / "no.onnx")

@@ -42,6 +42,20 @@ def pair(request):
     torch.set_num_threads(before)
 
 
+def test_chance_is_left_as_much_as_is_asked(hello):
+    """At temperature 0 brows are the same for all seeds; as the model's makers chose, they are not."""
+    brows = ARKIT.slice("brows")
+
+    def between(run):
+        one, two = (artalk.animate(hello, seed=seed, run=run).values for seed in (1, 2))
+        return np.abs(one - two)[:, brows].max()
+
+    assert between({}) > 0.02
+    assert between({"temperature": 0}) < 1e-6
+    assert between({"temperature.brows": "0"}) < 1e-6
+    assert between({"top_p.brows": 0}) < 1e-6
+
+
 @pytest.mark.parametrize("style", [None, "smiling"])
 def test_what_runs_is_what_can_be_tuned(pair, hello, style):
     import torch

@@ -6,7 +6,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast, final
@@ -50,6 +50,36 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.sound_guidance <= STRONGEST:
             raise BadInput(f"sound_guidance lies within 0 and {STRONGEST:g}, got {self.sound_guidance}")
+
+    @classmethod
+    def wished(cls, wishes: Mapping[str, Any]) -> Self:
+        """Settings by name, as numbers or their texts; a stream's own: `{"temperature": 0.5, "top_p.brows": "0.9"}`."""
+        found: dict[str, Any] = {}
+        for name, wish in wishes.items():
+            setting, _, stream = name.partition(".")
+            if setting not in SETTINGS or (stream and setting == "sound_guidance"):
+                raise BadInput(
+                    f"a trained model is run with {', '.join(SETTINGS)}, of one stream temperature.brows; got {name!r} "
+                    "(fast, device and precisions are for the released model)"
+                )
+            if setting in found and (not stream or not isinstance(found[setting], dict)):
+                raise BadInput(f"{setting} is said of all streams or of some by name, got both")
+            value = _number(name, wish)
+            found[setting] = found.get(setting, {}) | {stream: value} if stream else value
+        return cls(**found)
+
+
+SETTINGS = tuple(field.name for field in fields(Settings))
+"""Their names."""
+
+
+def _number(name: str, wish: Any) -> float:
+    try:
+        if not isinstance(wish, bool):
+            return float(wish)
+    except (TypeError, ValueError):
+        pass
+    raise BadInput(f"{name} is a number such as 0.5, got {wish!r}")
 
 
 def branches(style_guidance: float, sound_guidance: float) -> list[tuple[bool, bool, float]]:
