@@ -94,7 +94,8 @@ def _trained(name: str, recipe: Recipe, corpus: Corpus, runs: Path) -> Path:
             bar.update(task, total=at.steps, completed=at.step, description=f"{name}: {at.stage}")
 
         kept = train(recipe, corpus, runs / re.sub(r"\W+", "-", name), report)
-    return next(kept[stage] for stage, what in recipe.stages.items() if what.task == "generator")
+    *_, last = (kept[stage] for stage, what in recipe.stages.items() if what.task == "generator")
+    return last
 
 
 def main() -> None:

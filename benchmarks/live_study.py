@@ -73,9 +73,9 @@ class Study:
             brief = _briefly(recipe, "codec", self.steps)
             learner = begin(brief.stages["codec"], brief, self.corpus, {})
             made["codec"] = self._run(name, "codec", brief, self.corpus, learner)
-        recipe = _briefly(recipe, "generator", self.steps)
-        learner = begin(recipe.stages["generator"], recipe, self.corpus, made)
-        return self._run(name, "generator", recipe, self.corpus, learner)
+        recipe = _briefly(recipe, "codes", self.steps)
+        learner = begin(recipe.stages["codes"], recipe, self.corpus, made)
+        return self._run(name, "codes", recipe, self.corpus, learner)
 
     def _run(self, name: str, stage: str, recipe: Recipe, corpus: Corpus, learner: torch.nn.Module) -> Path:
         folder = self.runs / re.sub(r"\W+", "-", name)

@@ -26,7 +26,6 @@ import artalk
 from artalk import checkpoint
 from artalk.checkpoint import Checkpoint
 from artalk.data.clips import Corpus
-from artalk.generators.living import UNSEEN
 from artalk.models.artalk import Artalk, TrunkConfig
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +120,7 @@ def turned(
     temperature: float | None,
     top_p: float | None,
     guidance: float | None,
-    rules: tuple[str, ...],
+    rules: tuple[str, ...] | None,
 ) -> Artalk:
     """The same weights with other defaults of generation; life that their corpus did not show is the rules'."""
     trunks: dict[str, TrunkConfig] = dict(model.config.trunks)
@@ -134,6 +133,7 @@ def turned(
     if top_p is not None:
         trunks["rest"] = replace(trunks["rest"], top_p=top_p)
     guidance = model.config.style_guidance if guidance is None else guidance
+    rules = model.config.rules if rules is None else rules
     made = Artalk(replace(model.config, trunks=trunks, style_guidance=guidance, rules=rules))
     made.load_state_dict(model.state_dict())
     return made.eval()
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--rest-temperature", type=float)
     parser.add_argument("--rest-top-p", type=float)
     parser.add_argument("--style-guidance", type=float)
-    parser.add_argument("--rules", default=",".join(UNSEEN), help="what rules do beside it: %(default)s")
+    parser.add_argument("--rules", help="what rules do beside it, such as eyes,head (default: what its recipe says)")
     wishes = parser.parse_args()
     loaded = mean([checkpoint.load(path) for path in (*wishes.mean_with, wishes.checkpoint)])
     assert isinstance(loaded.model, Artalk), "a codec alone makes no motion of sound"
@@ -183,7 +183,7 @@ def main() -> None:
         wishes.rest_temperature,
         wishes.rest_top_p,
         wishes.style_guidance,
-        tuple(wishes.rules.split(",")),
+        None if wishes.rules is None else tuple(filter(None, wishes.rules.split(","))),
     )
     model = turned(loaded.model, wishes.lips_blend, *others)
     card = {

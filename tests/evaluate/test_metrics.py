@@ -111,6 +111,7 @@ def test_leakage_waits_until_the_mouth_may_be_shut(face):
     values[80:, JAW] = 0.4
     open_frames, frames = 15, 40  # frames 55 to 95 are looked at, 80 to 95 are open
     assert metrics.leakage(face, values, [(0.0, 2.0, "a"), (2.0, 4.0, "sil")]) == open_frames / frames
+    assert math.isnan(metrics.leakage(face, values, [(0.0, 0.1, "sil"), (0.1, 4.0, "a")]))
     assert math.isnan(metrics.leakage(face, values, []))
 
 

@@ -36,6 +36,13 @@ def test_a_checkpoint_says_what_it_learnt_from_without_torch(capsys):
     assert "learnt    nathalie_nl (taught)" in out
 
 
+def test_a_model_as_its_training_wrote_it_is_described_too():
+    """Its figures are those of the last check, and of its sources it knows no minutes."""
+    source = {"source": "me", "kind": "real"}
+    words = card.Card("best", "weights", ("a",), {"sources": [source], "figures": {"lve": 1.5, "score": 0.25}}).words()
+    assert words.splitlines()[1:] == ["styles    a", "learnt    me (real)", "judged    lve 1.500, score 0.250"]
+
+
 def test_rules_are_described_too(capsys):
     assert shown(capsys, "visemes")[1] == "model     visemes: arkit, 0.08 s late, by rules\n"
     code, _, err = shown(capsys, "artalk", "--plot", "x.png")

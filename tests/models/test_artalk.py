@@ -81,7 +81,7 @@ def test_later_windows_do_not_change_earlier_predictions():
     changed = piece.motion.clone()
     changed[:, 2 * WINDOW :] = 0.2
     with torch.no_grad():
-        features = model.features(piece.sound)
+        features = model.codec.windows(model.speech(piece.sound).features)
         known = all_known(2, 4, 2)
         style, hears = model.style.null.expand(2, -1), torch.ones(2)
         one, two = (
@@ -193,7 +193,7 @@ def test_what_training_withholds_and_corrupts_comes_from_the_rng_alone():
 def test_the_codec_is_frozen():
     model = artalk().train()
     assert not model.codec.training
-    ours = {id(parameter) for parameter in model.learned()}
+    ours = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
     assert not ours & {id(parameter) for parameter in model.codec.parameters()}
     model.losses(batch(), torch.Generator().manual_seed(0))["total"].backward()
     assert all(parameter.grad is None for parameter in model.codec.parameters())
@@ -240,7 +240,8 @@ def test_a_model_says_who_speaks_only_where_it_has_learnt_phones():
     spoken = model.spoken(features)
     assert spoken.shape == (2, WINDOW)
     assert ((spoken > 0) & (spoken < 1)).all()
-    model.config = dataclasses.replace(model.config, weights=dataclasses.replace(model.config.weights, phones=0.0))
+    speech = dataclasses.replace(model.config.speech, phones=())
+    model.config = dataclasses.replace(model.config, speech=speech)
     assert model.spoken(features) is None
 
 
@@ -262,7 +263,7 @@ def test_it_learns_the_motion_of_two_clips():
     _fit(codec, piece, 60, 6e-3, codec.parameters())
     model = Artalk(config(spoiling=cold()))
     model.codec.load_state_dict(codec.state_dict())
-    first, last = _fit(model, piece, 70, 6e-3, list(model.learned()))
+    first, last = _fit(model, piece, 70, 6e-3, [each for each in model.parameters() if each.requires_grad])
     assert last["codes"] < 0.6 * first["codes"]
     assert last["regression"] < 0.7 * first["regression"]
     assert last["hits.lips"] > 0.75

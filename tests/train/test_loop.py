@@ -13,6 +13,7 @@ from artalk.models.artalk import Artalk
 from artalk.models.codec import Codec
 from artalk.models.regression import Regression
 from artalk.train import log
+from artalk.train.learners import with_phones
 from artalk.train.loop import train
 from artalk.train.recipe import Recipe
 from tests.train.corpora import made_corpus
@@ -46,6 +47,13 @@ def killer(stage, step):
             raise Killed
 
     return report
+
+
+def merged(values, change):
+    """Nested values with some of them changed."""
+    if not isinstance(change, dict):
+        return change
+    return values | {name: merged(values.get(name, {}), value) for name, value in change.items()}
 
 
 def weights(path):
@@ -157,13 +165,52 @@ def test_a_generator_after_a_generator_goes_on_with_it(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("task", "named", "sentence"),
     [
-        ("generator", {"lip": 1.0}, "weights of a stage know codes, .* got lip"),
+        ("generator", {"lip": 1.0}, "weights of a generator are codes, .* got lip$"),
+        ("generator", {"lips": -1.0}, "counts at least 0"),
+        ("regression", {"codes": 1.0}, "weights of a regression are velocity, .* got codes"),
         ("style", {"lips": 1.0}, "a style got weights"),
     ],
 )
 def test_the_weights_of_a_stage_are_checked(task, named, sentence):
     with pytest.raises(BadInput, match=sentence):
         replace(smallest().stages["generator"], task=task, weights=named)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seed": -1}, "a seed is a whole number from 0 on"),
+        ({"data": {"style_seconds": (5.0, 1.0)}}, "style_seconds go from a length up"),
+        ({"data": {"style_seconds": (0.5, 1.0)}}, r"25 frames at least \(1 s\), style_seconds begin with 0.5"),
+        ({"data": {"pause": -1.0}}, "pause and fade are seconds, got 0.35, -1 and 0.06"),
+        ({"model": {"codec": {"fps": "50"}}}, "a corpus has arkit at 25 fps"),
+        ({"model": {"speech": {"sample_rate": 8000}}}, "a corpus has sound at 16000 Hz"),
+        ({"model": {"style": {"width": 18}}}, "multiple of twice the heads, got width 18 and 2 heads"),
+        ({"model": {"trunks": {"lips": {"width": 18}}}}, "multiple of twice the heads"),
+        ({"model": {"codec": {"streams": {"lips": {"heads": 3}}}}}, "multiple of twice the heads"),
+        (
+            {"stages": {"a/b": {"task": "codec", "steps": 1}}},
+            "letters, digits, - and _, not replay or corpus; got 'a/b'",
+        ),
+        ({"stages": {"replay": {"task": "codec", "steps": 1}}}, "not replay or corpus"),
+        ({"stages": {"later": {"task": "codec", "steps": 1}}}, "after a generator come generators alone"),
+    ],
+)
+def test_a_recipe_is_read_before_it_is_run(change, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        config.from_dict(Recipe, merged(config.to_dict(smallest()), change))
+
+
+def test_of_a_corpus_without_phones_none_are_learnt(corpus, tmp_path, monkeypatch):
+    """A head that nobody teaches would say of everything that it is speech, or none."""
+    assert with_phones(smallest().model, corpus).speech.phones
+    read = type(corpus).read
+    monkeypatch.setattr(type(corpus), "read", lambda self, entry: replace(read(self, entry), phones=()))
+    assert not with_phones(smallest().model, corpus).speech.phones
+    stage = replace(smallest().stages["generator"], task="regression", steps=1)
+    kept = train(replace(smallest(), stages={"regression": stage}), corpus, tmp_path)
+    assert not Regression.load(kept["regression"]).config.speech.phones
+    assert "phones" not in log.read(tmp_path)[0]["losses"]
 
 
 def test_a_generator_begins_with_the_encoders_of_the_stages_before_it(corpus, tmp_path):
@@ -231,6 +278,37 @@ def test_two_processes_train_one_model(corpus, tmp_path):
     double = weights(tmp_path / "two" / "codec" / "best.safetensors")
     apart = max(float((single[name] - double[name]).abs().max()) for name in single)
     assert apart < 0.02
+
+
+REVIVED = """
+from dataclasses import replace
+import torch
+from artalk import config
+from artalk.models.codec import Codec
+from tests.models.tiny import batch
+from tests.train.recipes import smallest
+
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+plain = smallest().model.codec
+streams = {name: replace(stream, quantizer="vector", entries=8) for name, stream in plain.streams.items()}
+torch.manual_seed(0)
+codec = Codec(replace(plain, streams=streams)).train()
+for name in codec.streams:
+    codec.stream(name).quantizer.usage.zero_()
+codec.losses(replace(batch(), motion=batch().motion * (1 - 0.5 * rank)), None, torch.Generator().manual_seed(rank))
+books = [codec.stream(name).quantizer.codebook.sum().item() for name in codec.streams]
+print("BOOKS", *(f"{book:.6f}" for book in books), flush=True)
+"""
+"""Two processes whose codebooks are all unused, and so overwritten, each from a batch of its own."""
+
+
+def test_two_processes_revive_the_same_codebooks(tmp_path):
+    (tmp_path / "revived.py").write_text(REVIVED)
+    done = torchrun(tmp_path / "revived.py")
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (line for line in done.stdout.splitlines() if line.startswith("BOOKS"))
+    assert one == two
 
 
 KILLED = """

@@ -12,9 +12,9 @@ from artalk.cli import main
 from artalk.data.clips import Corpus
 from artalk.errors import BadInput, MissingFile
 from artalk.generators.exported import Exported
-from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights
+from artalk.models.artalk import Artalk, ArtalkConfig
 from artalk.train import adapt, log
-from artalk.train.learners import GeneratorLearner
+from artalk.train.learners import GeneratorLearner, begin
 from artalk.train.loop import train
 from artalk.train.recipe import Data, Recipe, Stage
 from artalk.train.windows import Shape, Takes
@@ -25,7 +25,6 @@ from tests.train.test_loop import ROOT, Killed, killer, same, weights
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-SQUARES = ArtalkWeights(huber=1.0)
 
 FROZEN = ("speech.first", "style.lift", "style.blocks", "style.norm", "style.out")
 
@@ -224,13 +223,15 @@ def test_the_recipe_names_parts_that_the_default_model_has():
     assert 0.5 < learned / everything < 0.99
 
 
-def test_losses_may_be_weighed_anew_and_nothing_else_of_the_model(base):
+def test_losses_may_be_weighed_anew_and_nothing_else_of_the_model(base, corpus):
     own = checkpoint.load(base).model.config
-    weighed = adapt.base(replace(recipe(base), model=ArtalkConfig(weights=SQUARES)))
-    assert weighed.model.config == replace(own, weights=SQUARES)
     assert adapt.base(recipe(base)).model.config == own
-    with pytest.raises(BadInput, match=r"no \[model\] but \[model.weights\]"):
-        adapt.base(replace(recipe(base), model=ArtalkConfig(dropout=0.1)))
+    further = replace(recipe(base, weights={"huber": 1.0}), model=own)
+    learner = begin(further.stages["person"], further, corpus, {}, adapt.base(further))
+    assert learner.model.config == replace(own, weights=replace(own.weights, huber=1.0))
+    for model in (ArtalkConfig(dropout=0.1), ArtalkConfig(weights=replace(own.weights, huber=1.0))):
+        with pytest.raises(BadInput, match=r"no \[model\]"):
+            adapt.base(replace(recipe(base), model=model))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,13 @@ def test_a_pause_is_silent_and_goes_from_pose_to_pose(corpus):
     assert (joined.motion[middle, 17] <= high + 1e-6).all()
 
 
+def test_of_clips_without_phones_no_pause_is_one(corpus):
+    piece = _piece(corpus.read(corpus.entries[0]))
+    nobody = replace(piece, phones=np.full_like(piece.phones, -1))
+    assert (_pause(5, nobody).phones == -1).all()
+    assert (_pause(5, piece).phones == 0).all()
+
+
 def test_phones_are_numbered_every_20_ms(corpus):
     piece = _piece(corpus.read(corpus.entries[0]))
     assert piece.phones[0] == 0

@@ -107,7 +107,7 @@ def leakage(face: Face, values: Float, phones: Sequence[Phone]) -> float:
     open_frames, frames = 0, 0
     for start, end, label in phones:
         if label == SILENCE:
-            part = gap[round((start + SETTLE * (start > 0)) * FPS) : round((end - SETTLE) * FPS)]
+            part = gap[round((start + SETTLE * (start > 0)) * FPS) : max(round((end - SETTLE) * FPS), 0)]
             open_frames, frames = open_frames + int((part > limit).sum()), frames + len(part)
     return open_frames / frames if frames else float("nan")
 

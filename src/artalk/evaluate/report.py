@@ -72,14 +72,6 @@ def words(judged: Sequence[Judged], where: str) -> str:
     return "\n".join(lines)
 
 
-def short(judged: Sequence[Judged], names: Sequence[str] = ("aperture", "width", "lve", "fdd", "closures")) -> str:
-    """A few figures side by side, without intervals."""
-    widest = max(len(row.name) for row in judged)
-    head = " ".join(f"{COLUMNS[name].words:>12}" for name in names)
-    rows = [f"{row.name:<{widest}}  " + " ".join(f"{row.interval(n)[0]:>12.3f}" for n in names) for row in judged]
-    return "\n".join([f"{'':<{widest}}  {head}", *rows])
-
-
 def as_json(judged: Sequence[Judged]) -> str:
     """Everything, clip by clip; NaN is null."""
     rows: list[dict[str, Any]] = [

@@ -27,13 +27,19 @@ class Card:
         return asdict(self)
 
     def words(self) -> str:
-        """Some lines for a person; figures are those with a goal, of the model by itself: without likeness to clips."""
+        """Some lines for a person; figures are those with a goal, of the model by itself: without likeness to clips.
+
+        Of a model as its training wrote it they are those of the validation clips.
+        """
         lines = [f"model     {self.name}: {self.makes}"]
         if self.styles:
             lines.append(f"styles    {', '.join(self.styles)}")
         lines += [f"learnt    {_learnt(source)}" for source in self.card.get("sources", ())]
-        rows = [row for group in self.card.get("figures", {}).values() for row in group if row.get("goal")]
-        lines += [f"figure    {_figure(row)}" for row in rows]
+        figures = cast("Mapping[str, Any]", self.card.get("figures", {}))
+        groups = [group for group in figures.values() if isinstance(group, list)]
+        lines += [f"figure    {_figure(row)}" for group in groups for row in group if row.get("goal")]
+        judged = [f"{name} {value:.3f}" for name, value in figures.items() if isinstance(value, float)]
+        lines += [f"judged    {', '.join(judged)}"] if judged else []
         return "\n".join([*lines, *(f"limit     {limit}" for limit in self.card.get("limits", ()))])
 
 
@@ -83,8 +89,10 @@ def _card(header: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _learnt(source: Mapping[str, Any]) -> str:
-    said = f"{source.get('source')} ({source.get('kind')}): {source.get('minutes')} minutes, {source.get('licence')}"
-    return f"{said}; {source['credit']}" if source.get("credit") else said
+    minutes = f"{source['minutes']} minutes" if "minutes" in source else ""
+    what = f"{source.get('source')} ({source.get('kind')})"
+    known = ", ".join(filter(None, (minutes, source.get("licence"))))
+    return "; ".join(filter(None, (": ".join(filter(None, (what, known))), source.get("credit"))))
 
 
 def _figure(row: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from artalk.generators.generator import Condition, FloatArray, Generator
 from artalk.motion import Motion
 
 SPEECH = Path(__file__).parents[1] / "weights" / "speech.flac"
-"""Four sentences in three languages, by which a model shows how it moves in a style; speech.md says whose they are."""
+"""Five sentences in three languages, by which a model shows how it moves in a style; speech.md says whose they are."""
 
 BREAK = 0.5
 """Seconds of silence between them."""

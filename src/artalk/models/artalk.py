@@ -4,7 +4,7 @@ Each stream of the codec (lips; the rest) has a trunk of its own over the same s
 in one does not touch the other. One class owns `forward`, `losses` and `step`; what training sees is what runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast, final
 
@@ -22,7 +22,7 @@ from artalk.models.nn.chain import BitChain
 from artalk.models.nn.precision import exact
 from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer
 from artalk.models.nn.resample import area, centres, linear
-from artalk.models.nn.transformer import WindowStack, causal_blocks, unfold
+from artalk.models.nn.transformer import WindowStack, causal_blocks, check_heads, unfold
 from artalk.models.speech import choice
 from artalk.models.speech.encoder import State
 from artalk.models.speech.mel import FEATURES, SpeechConfig
@@ -52,6 +52,7 @@ class TrunkConfig:
     chain: int = 0
 
     def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
         if self.chain and self.expected:
             raise BadInput("bits that hang together have no expected values of their own: chain or expected is 0")
 
@@ -338,14 +339,6 @@ class Artalk(nn.Module):
         self.codec.eval()
         return self
 
-    def learned(self) -> Iterator[nn.Parameter]:
-        """The parameters that stage 2 trains: all but the codec's."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)
-
-    def features(self, sound: Tensor) -> Tensor:
-        """(batch, windows, window, FEATURES · width) of a batch's sound."""
-        return self.codec.windows(self.speech(sound).features)
-
     def forward(
         self, levels: Mapping[str, Levels], features: Tensor, hears: Tensor, style: Tensor, known: Tensor
     ) -> dict[str, Predicted]:
@@ -473,7 +466,7 @@ class Artalk(nn.Module):
     @property
     def knows_speech(self) -> bool:
         """Whether it has learnt to tell phones, of which silence is one."""
-        return bool(self.config.speech.phones and self.config.weights.phones)
+        return bool(self.config.speech.phones)
 
     def spoken(self, features: Tensor) -> Tensor | None:
         """(batch, frames) how surely somebody speaks, 0 to 1, by the phone objective; None of a model without one."""

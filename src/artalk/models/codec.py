@@ -14,7 +14,7 @@ from artalk.models.batch import Batch
 from artalk.models.losses import LinearRig, masked_mean, phonetic_weight
 from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer, VectorCodebook
 from artalk.models.nn.resample import centres
-from artalk.models.nn.transformer import WindowStack
+from artalk.models.nn.transformer import WindowStack, check_heads
 
 SPACES = {space.name: space for space in (ARKIT, FLAME)}
 """The motion spaces that a model may speak, by name."""
@@ -37,6 +37,9 @@ class StreamConfig:
     heads: int = 4
     encoder: int = 2
     decoder: int = 3
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
 
 
 @dataclass(frozen=True)
@@ -291,6 +294,7 @@ class Codec(nn.Module):
             quantizer = self.stream(name).quantizer
             if isinstance(quantizer, VectorCodebook):
                 quantizer.revive(self.stream(name).encode(parts, batch.observed, known), rng)
+                _agree(quantizer.codebook.data, quantizer.usage)
 
 
 def all_known(batch: int, windows: int, past: int, device: torch.device | None = None) -> Tensor:
@@ -300,15 +304,14 @@ def all_known(batch: int, windows: int, past: int, device: torch.device | None =
     return (place >= back)[None].expand(batch, -1, -1)
 
 
+def _agree(*tensors: Tensor) -> None:
+    """Several processes take what the first has: no gradient brings together what each of them overwrote by itself."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor, 0)
+
+
 def _quantizer(stream: StreamConfig) -> Quantizer:
     if stream.quantizer == "binary":
         return BinarySphere(stream.bits)
     return VectorCodebook(stream.entries, stream.code_width)
-
-
-def detached(levels: Mapping[str, Levels]) -> dict[str, Levels]:
-    """The same codes without a way back for gradients."""
-    return {
-        name: Levels(level.codes, [i.detach() for i in level.inputs], level.total.detach(), {})
-        for name, level in levels.items()
-    }

@@ -62,7 +62,10 @@ class Regression(nn.Module):
     def losses(
         self, batch: Batch, rng: torch.Generator | None = None, rig: LinearRig | None = None
     ) -> dict[str, Tensor]:
-        """The losses by name and `total`, weighted as the model's regression head; `lips` and `gap` need a `rig`."""
+        """The losses by name and `total`: motion counts once, `velocity`, `lips`, `gap`, `phones` as their weights say.
+
+        `lips` and `gap` need a `rig`. All pieces count alike: `batch.weight` is not asked.
+        """
         if batch.sound is None:
             raise BadInput("a regression learns from motion with its sound, the batch has no sound")
         heard = choice.listen(self.speech, batch)

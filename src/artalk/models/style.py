@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artalk.errors import BadInput
-from artalk.models.nn.transformer import bias, blocks, turns
+from artalk.models.nn.transformer import bias, blocks, check_heads, turns
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class StyleConfig:
     depth: int = 2
     least: int = 25
     temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
 
 
 @final

@@ -17,7 +17,7 @@ from artalk.data.collection import slug
 from artalk.data.shards import open_corpus
 from artalk.errors import BadInput, MissingFile
 from artalk.generators.shipped import SHIPPED, WEIGHTS
-from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights
+from artalk.models.artalk import Artalk, ArtalkConfig
 from artalk.models.batch import Batch
 from artalk.motion import Motion
 from artalk.train.recipe import Recipe
@@ -45,11 +45,11 @@ def base(recipe: Recipe) -> Checkpoint | None:
     found = checkpoint.load(path)
     if not isinstance(found.model, Artalk):
         raise BadInput(f"init is a whole model, {str(path)!r} is a codec")
-    config, weights = found.model.config, recipe.model.weights
-    if recipe.model not in (ArtalkConfig(weights=weights), replace(config, weights=weights)):
-        raise BadInput("a recipe with init has no [model] but [model.weights]: the model is that of init")
-    if weights != ArtalkWeights():
-        found.model.config = replace(config, weights=weights)
+    if recipe.model not in (ArtalkConfig(), found.model.config):
+        raise BadInput(
+            "a recipe with init has no [model], which is that of init; how losses count stands in its stage: "
+            "weights = { huber = 1.0 }"
+        )
     return found
 
 

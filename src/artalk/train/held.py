@@ -34,11 +34,12 @@ class Held:
         return means | {"score": 1 - (means["aperture"] + means["width"]) / 2} if means else {}
 
     def _lips(self, made: Float, clip: Clip) -> dict[str, float]:
-        """The figures of a clip; lips that stand still where the true ones move correlate by 0.
+        """The figures of a clip by what was measured of it.
 
+        Lips that stand still where the true ones move correlate by 0.
         Left out as not known, a model that moves in one clip alone would be judged by that one.
         """
-        true = clip.motion.values
+        made, true = (np.where(clip.observed, motion, 0) for motion in (made, clip.motion.values))
         row, best = (metrics.lips(self.face, motion, true) for motion in (made, true))
         return {name: 0.0 if np.isnan(value) and not np.isnan(best[name]) else value for name, value in row.items()}
 

@@ -46,6 +46,9 @@ TRAITS = 2.0
 LEAST_MOVED = 0.1
 """Added to deviations before the logarithm: a channel at rest is as good as one that hardly moves."""
 
+LOOKED_AT = 64
+"""Clips at least that are asked for phones before a model is made without a phone head."""
+
 CHECKED = 4
 """Batches of validation takes on which a codec is judged."""
 
@@ -324,22 +327,24 @@ def begin(
     `made` are the files that the stages before it kept; `base` is a model to go on with.
     """
     seeded(recipe.seed)
-    learner = _new(stage, recipe, corpus, made) if base is None else _further(base, stage, recipe, base)
+    if base is None:
+        learner = _new(stage, recipe, corpus, made)
+    else:
+        learner = GeneratorLearner(_further(cast(Artalk, base.model), stage, recipe), base)
     learner.freeze(stage.frozen)
     return learner
 
 
-def _further(found: Checkpoint, stage: Stage, recipe: Recipe, base: Checkpoint | None = None) -> GeneratorLearner:
-    """A trained model that learns on, with the losses of this stage and not those that it was trained with."""
-    model = cast(Artalk, found.model)
+def _further(model: Artalk, stage: Stage, recipe: Recipe) -> Artalk:
+    """A trained model with the losses of this stage instead of those that it was trained with."""
     model.config = replace(model.config, weights=stage.weigh(recipe.model).weights)
-    return GeneratorLearner(model, base)
+    return model
 
 
 def _new(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
     if stage.task == "generator" and "generator" in made:
-        return _further(checkpoint.load(made["generator"]), stage, recipe)
-    config = stage.weigh(with_phones(recipe.model))
+        return GeneratorLearner(_further(cast(Artalk, checkpoint.load(made["generator"]).model), stage, recipe))
+    config = stage.weigh(with_phones(recipe.model, corpus))
     if stage.task == "codec":
         return CodecLearner(_measured(Codec(config.codec), corpus))
     if stage.task == "regression":
@@ -371,9 +376,17 @@ def seeded(seed: int) -> None:
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
 
 
-def with_phones(model: ArtalkConfig) -> ArtalkConfig:
-    """The model's config with the project's phones, where the recipe names none."""
-    return model if model.speech.phones else replace(model, speech=replace(model.speech, phones=PHONES))
+def with_phones(model: ArtalkConfig, corpus: Corpus) -> ArtalkConfig:
+    """The model's config with the project's phones, where the recipe names none and some can be learnt."""
+    if model.speech.phones or not model.weights.phones or not _says_phones(corpus):
+        return model
+    return replace(model, speech=replace(model.speech, phones=PHONES))
+
+
+def _says_phones(corpus: Corpus) -> bool:
+    """Whether some of the training clips, looked at here and there, have phones."""
+    entries = corpus.select("train")
+    return any(corpus.read(entry).phones for entry in entries[:: max(1, len(entries) // LOOKED_AT)])
 
 
 def _measured(codec: Codec, corpus: Corpus) -> Codec:

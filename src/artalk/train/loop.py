@@ -137,7 +137,10 @@ class Run:
         return best
 
     def _start(self, report: Report) -> None:
-        """A model that goes on from another is judged before it learns: what comes has to be better."""
+        """A model that goes on from a recipe's `init` is judged before it learns: what comes has to be better.
+
+        A generator that goes on from the stage before need not be: its losses are others, and so is what it is for.
+        """
         if self.log is None or self.step or not self.recipe.init:
             return
         figures = self.check()

@@ -1,13 +1,29 @@
 """Recipes: everything that a training depends on but the corpus, in one TOML file."""
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
+from artalk.channels import ARKIT
+from artalk.data.clips import FPS, SAMPLE_RATE
 from artalk.errors import BadInput
 from artalk.models.artalk import ArtalkConfig, ArtalkWeights
+from artalk.models.speech.mel import SpeechConfig
 from artalk.models.speech.pretrained import PretrainedConfig
 
 Task = Literal["codec", "style", "regression", "generator"]
+
+NAME = re.compile(r"[A-Za-z0-9][\w-]{0,63}", re.ASCII)
+"""How a stage may be called: its folder is."""
+
+KEPT = ("replay", "corpus")
+"""Names of a run's folder that are no stage's."""
+
+COUNTED: dict[str, tuple[str, ...]] = {
+    "regression": ("velocity", "lips", "gap", "phones", "huber"),
+    "generator": tuple(each.name for each in fields(ArtalkWeights)),
+}
+"""The losses that a task may weigh."""
 
 TASKS: tuple[Task, ...] = ("codec", "style", "regression", "generator")
 """What a stage may train: the codec, the style encoder alone, the baseline without codes, or the model on its codec.
@@ -47,11 +63,13 @@ class Stage:
     def __post_init__(self) -> None:
         if min(self.steps, self.rows, self.check, self.save) < 1:
             raise BadInput("steps, rows, check and save of a stage are at least 1")
-        if self.weights and self.task not in ("regression", "generator"):
+        if self.weights and self.task not in COUNTED:
             raise BadInput(f"a regression or a generator may weigh its losses, a {self.task} got weights")
-        known = [each.name for each in fields(ArtalkWeights)]
+        known = COUNTED.get(self.task, ())
         if unknown := [name for name in self.weights if name not in known]:
-            raise BadInput(f"weights of a stage know {', '.join(known)}, got {', '.join(unknown)}")
+            raise BadInput(f"weights of a {self.task} are {', '.join(known)}, got {', '.join(unknown)}")
+        if min(self.weights.values(), default=0.0) < 0:
+            raise BadInput(f"a loss counts at least 0, got {self.weights}")
 
     def weigh(self, model: ArtalkConfig) -> ArtalkConfig:
         """The model's config with the losses as they count in this stage."""
@@ -113,6 +131,11 @@ class Data:
             raise BadInput(f"the share of rows to rehearse lies between 0 and 1, got {self.rehearsal}")
         if not 0 <= self.habits <= 1:
             raise BadInput(f"habits is a share of rows, from 0 to 1, got {self.habits}")
+        if not 0 < self.style_seconds[0] <= self.style_seconds[1]:
+            raise BadInput(f"style_seconds go from a length up to a longer one, got {list(self.style_seconds)}")
+        if min(self.pause, self.fade) < 0 or not 0 <= self.pauses <= 1:
+            got = f"{self.pauses:g}, {self.pause:g} and {self.fade:g}"
+            raise BadInput(f"pauses are a share of the joins, pause and fade are seconds, got {got}")
         if self.windows < 1 or self.validation_clips < 1:
             raise BadInput("a take has at least one window, and at least one clip is judged")
 
@@ -136,6 +159,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise BadInput("a recipe has at least one stage: [stages.codec] task = 'codec', steps = …")
+        if self.seed < 0:
+            raise BadInput(f"a seed is a whole number from 0 on, got {self.seed}")
+        self._check_names()
+        self._check_rates()
         tasks = [stage.task for stage in self.stages.values()]
         if self.init:
             if tasks != ["generator"] or self.encoder or self.data.cached:
@@ -145,6 +172,29 @@ class Recipe:
         first = min((tasks.index(task) for task in ("style", "generator") if task in tasks), default=len(tasks))
         if first < len(tasks) and "codec" not in tasks[:first]:
             raise BadInput(f"a {tasks[first]} is trained on a codec: a stage with task 'codec' comes before it")
+        if "generator" in tasks and {*tasks[tasks.index("generator") :]} != {"generator"}:
+            raise BadInput("a generator goes on with the one before it: after a generator come generators alone")
+
+    def _check_names(self) -> None:
+        for name in self.stages:
+            if not NAME.fullmatch(name) or name in KEPT:
+                taken = " or ".join(KEPT)
+                raise BadInput(f"a stage is called by letters, digits, - and _, not {taken}; got {name!r}")
+
+    def _check_rates(self) -> None:
+        """What a corpus has is said in `data.clips`: a model of anything else would fail in the midst of a run."""
+        codec, speech, least = self.model.codec, self.model.speech, self.model.style.least
+        if codec.channels != ARKIT.name or codec.rate != FPS:
+            raise BadInput(
+                f"a corpus has {ARKIT.name} at {FPS} fps, [model.codec] asks for {codec.channels} at {codec.fps}"
+            )
+        if isinstance(speech, SpeechConfig) and speech.sample_rate != SAMPLE_RATE:
+            raise BadInput(f"a corpus has sound at {SAMPLE_RATE} Hz, [model.speech] asks for {speech.sample_rate}")
+        if self.data.style_seconds[0] * FPS < least:
+            raise BadInput(
+                f"a style clip has {least} frames at least ({float(least / FPS):g} s), "
+                f"style_seconds begin with {self.data.style_seconds[0]:g}"
+            )
 
     def _check_encoder(self) -> None:
         speech, sound = self.model.speech, self.data.sound

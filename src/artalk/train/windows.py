@@ -227,10 +227,14 @@ def _cut(piece: Piece, first: int) -> Piece:
 
 
 def _pause(frames: int, after: Piece, silence: NDArray[np.floating] = UNHEARD) -> Piece:
-    """Digital silence, and what an encoder makes of it; its motion is filled in by `_bridged`."""
+    """Digital silence, and what an encoder makes of it; its motion is filled in by `_bridged`.
+
+    Beside clips whose phones nobody knows it is no phone either: of silence alone a phone head learns nothing else.
+    """
+    known = 0 if (after.phones >= 0).any() else -1
     motion = np.full((frames, len(ARKIT)), np.nan, np.float32)
     heard = silence[np.arange(frames) % len(silence)] if len(silence) else silence
-    return Piece(np.zeros(frames * HOP, np.float32), motion, np.zeros(2 * frames, np.int64), after.observed, heard)
+    return Piece(np.zeros(frames * HOP, np.float32), motion, np.full(2 * frames, known), after.observed, heard)
 
 
 def _bridged(parts: list[Piece]) -> list[Piece]:

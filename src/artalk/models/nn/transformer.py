@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artalk.errors import BadInput
 from artalk.models.nn import fused
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise `BadInput` where a width is not shared out evenly to heads, whose numbers turn in pairs."""
+    if heads < 1 or width < 1 or width % (2 * heads):
+        raise BadInput(f"a width is a multiple of twice the heads, got width {width} and {heads} heads")
 
 
 def turns(times: Tensor, head_width: int, longest: float) -> Tensor:

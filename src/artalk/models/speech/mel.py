@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.models.nn.precision import exact
-from artalk.models.nn.transformer import Band, Block, Context, Keys, bias, blocks, turn, turns
+from artalk.models.nn.transformer import Band, Block, Context, Keys, bias, blocks, check_heads, turn, turns
 from artalk.models.speech.encoder import Encoder, Heard, State
 
 SLICES = 4
@@ -52,8 +52,7 @@ class SpeechConfig:
     phones: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads):
-            raise BadInput(f"width {self.width} is a multiple of twice the {self.heads} heads")
+        check_heads(self.width, self.heads)
         if self.level_ahead < -1:
             raise BadInput(f"level_ahead is at least -1 frames, got {self.level_ahead}")
 
