@@ -11,7 +11,6 @@ from artalk.audio import Audio
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition
-from artalk.generators.likeness import Likened
 from artalk.generators.living import (
     OPENING,
     PARTING,
@@ -24,6 +23,7 @@ from artalk.generators.living import (
     alive,
     trained,
 )
+from artalk.generators.mixing import Mixed
 from artalk.generators.shipped import SHIPPED, WEIGHTS, shipped
 from artalk.generators.visemes import Visemes
 from artalk.stream.state import pack, unpack_like
@@ -78,7 +78,7 @@ def test_a_model_is_alive_as_far_as_its_file_says(model):
     assert {"eyes", "head"} <= set(file.facts["rules"]) <= set(PARTS)
     own = copy(file)
     own.facts = {name: fact for name, fact in file.facts.items() if name != "rules"}
-    assert isinstance(alive(own), Likened)
+    assert isinstance(alive(own), Mixed)
     assert trained(alive(own)) is own
     own.facts["rules"] = ["eyes"]
     sound = Audio(np.zeros(16000, np.float32), 16000)

@@ -54,6 +54,10 @@ def test_chance_is_left_as_much_as_is_asked(hello):
     assert between({"temperature": 0}) < 1e-6
     assert between({"temperature.brows": "0"}) < 1e-6
     assert between({"top_p.brows": 0}) < 1e-6
+    lips = ARKIT.slice("mouth")
+    plain, warm = (artalk.animate(hello, run=run).values[:, lips] for run in ({}, {"temperature": 1.5}))
+    assert np.array_equal(plain, warm)  # lips are not left to chance unless they are named
+    assert np.abs(artalk.animate(hello, run={"temperature.lips": 1.0}).values[:, lips] - plain).max() > 0.05
 
 
 @pytest.mark.parametrize("style", [None, "smiling"])

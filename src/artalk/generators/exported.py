@@ -38,9 +38,10 @@ CROWD = 16
 class Settings:
     """What an animator may turn; None is what the model's makers chose.
 
-    `temperature` and `top_p` for all streams or by stream name: 0 always takes the likeliest motion, 1 draws as the
-    model has learned; bits whose likelier side reaches `top_p` are not left to chance. `sound_guidance` above 1
-    exaggerates what the sound asks for, and costs a branch more in each step, as a style does whose guidance is not 1.
+    `temperature` and `top_p` for all streams that the makers left to chance, or by stream name: 0 always takes the
+    likeliest motion, 1 draws as the model has learned; bits whose likelier side reaches `top_p` are not left to chance.
+    `sound_guidance` above 1 exaggerates what the sound asks for, and costs a branch more in each step, as a style does
+    whose guidance is not 1.
     """
 
     temperature: float | Mapping[str, float] | None = None
@@ -294,7 +295,7 @@ class Exported(Generator):
                     raise BadInput(f"model {self.name!r} has no stream {name!r}; it has {', '.join(streams)}")
             values = [wish.get(name, own[what]) for name, own in streams.items()]
         else:
-            values = [own[what] if wish is None else wish for own in streams.values()]
+            values = [wish if wish is not None and own["temperature"] else own[what] for own in streams.values()]
         if not all(0 <= value <= most for value in values):
             raise BadInput(f"{what} lies within 0 and {most:g}, got {wish}")
         return np.array([values], np.float32)

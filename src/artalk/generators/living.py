@@ -12,6 +12,7 @@ from artalk.generators.exported import Exported
 from artalk.generators.generator import Condition, FloatArray, Generator
 from artalk.generators.idle import Spring
 from artalk.generators.likeness import Likened
+from artalk.generators.mixing import Mixed
 from artalk.generators.visemes import Visemes, VisemeSettings
 
 UNSEEN = ("eyes", "head")
@@ -191,15 +192,15 @@ class Living(Generator):
 
 
 def alive(model: Exported) -> Generator:
-    """A trained model as it is meant to be used: with the likeness of clips, and the rules' life where its file says
-    that it has none of its own (`ArtalkConfig.rules`)."""
+    """A trained model as it is meant to be used: with the likeness of clips, with mixes of styles, and with the rules'
+    life where its file says that it has none of its own (`ArtalkConfig.rules`)."""
     parts = model.facts.get("rules", ())
-    likened = Likened(model) if model.channels == ARKIT else model
-    return Living(likened, Visemes(VisemeSettings(sway=0.0)), parts) if parts else likened
+    mixed = Mixed(Likened(model) if model.channels == ARKIT else model)
+    return Living(mixed, Visemes(VisemeSettings(sway=0.0)), parts) if parts else mixed
 
 
 def trained(generator: Generator) -> Exported | None:
     """The trained model that `alive` was given; None for what is none."""
-    while isinstance(generator, Living | Likened):
+    while isinstance(generator, Living | Mixed | Likened):
         generator = generator.model
     return generator if isinstance(generator, Exported) else None

@@ -42,6 +42,8 @@ def unpack(kind: type[T], data: bytes) -> T:
 def unpack_like(example: T, data: bytes) -> T:
     """The tree of the type of `example` in `data`; where that is a named tuple, its items are of the types of its own.
 
+    Of a tuple without names there may be more or fewer items than in the example, all of the first one's type.
+
     Raises `BadState` where it is none.
     """
     return _read(data, type(example).__name__, lambda reader, skeleton: reader.read_like(example, skeleton))
@@ -102,6 +104,11 @@ class _Reader:
 
     def read_like(self, example: Any, value: Any) -> Any:
         kind = cast("type[Any]", type(example))
+        if kind is tuple:
+            items = _list(value)
+            if not items:
+                raise BadState("a part is missing")
+            return tuple(self.read_like(cast("tuple[Any, ...]", example)[0], item) for item in items)
         if not (isinstance(example, tuple) and hasattr(kind, "_fields")):
             return self.read(kind, value)
         pairs = zip(cast("tuple[Any, ...]", example), _list(value), strict=True)

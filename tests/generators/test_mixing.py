@@ -1,0 +1,108 @@
+"""Styles in shares: half a style is half-way, twice a style goes on, streams stay streams."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import artalk
+from artalk.channels import ARKIT
+from artalk.errors import BadInput
+from artalk.generators.generator import Condition
+from artalk.generators.likeness import Likened
+from artalk.generators.living import trained
+from artalk.generators.mixing import CLOSED, JAW, LEAST, WEIGHTS, Mixed, shares
+from artalk.generators.shipped import SHIPPED, shipped
+from artalk.motion import Motion
+from artalk.stream.state import pack, unpack_like
+
+HELLO = Path(__file__).parents[2] / "examples" / "hello.flac"
+
+
+@pytest.fixture(scope="module")
+def hello():
+    return artalk.listen(HELLO).resampled(16000).cut(0, 3)
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def model(request):
+    return Mixed(Likened(trained(shipped(request.param))))
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 10), min_size=1), st.floats(0, 10))
+def test_shares_add_up_to_one(mix, strength):
+    if sum(mix.values()) <= 0:
+        with pytest.raises(BadInput, match="shares of at least 0"):
+            shares(Condition(mix, strength))
+        return
+    rows = shares(Condition(mix, strength))
+    assert sum(share for share, _ in rows) == pytest.approx(1, abs=LEAST * (len(mix) + 1))
+    assert len({part.style for _, part in rows}) == len(rows)
+    assert all(part.style_strength == 1 for _, part in rows)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"a": 0.0}, {"a": -0.5, "b": 1.0}, {"a": float("nan")}, {"a": float("inf")}])
+def test_shares_that_are_none(wrong):
+    with pytest.raises(BadInput, match="shares of at least 0"):
+        shares(Condition(wrong))
+
+
+def test_one_style_is_the_model_s_own_to_the_last_bit(model, hello):
+    clip = Motion(np.full((50, len(ARKIT)), 0.1, np.float32), ARKIT, 25)
+    pairs = [
+        (Condition(), Condition()),
+        (Condition("smiling"), Condition("smiling")),
+        (Condition(clip), Condition(clip)),
+    ]
+    pairs += [(Condition({"smiling": 2.0}), Condition("smiling")), (Condition("smiling", 0.0), Condition())]
+    for mixed, alone in pairs:
+        assert np.array_equal(model.generate(hello, mixed, 3).values, model.model.generate(hello, alone, 3).values)
+
+
+def test_a_part_of_a_style_is_that_far_from_none(model, hello):
+    """By share and by strength alike; what is left of two is no style."""
+
+    def made(*condition):
+        return model.generate(hello, Condition(*condition), 3).values
+
+    none, smiling, broad = made(), made("smiling"), made("broad")
+    assert np.abs(smiling - none).max() > 0.15
+    assert np.allclose(made({"smiling": 0.3}), none + 0.3 * (smiling - none), atol=1e-6)
+    assert np.allclose(made("smiling", 0.3), none + 0.3 * (smiling - none), atol=1e-6)
+    assert np.allclose(made({"smiling": 0.5, "broad": 0.25}), 0.25 * none + 0.5 * smiling + 0.25 * broad, atol=1e-6)
+    assert np.allclose(made({"smiling": 3.0, "broad": 1.0}), 0.75 * smiling + 0.25 * broad, atol=1e-6)
+
+
+def test_more_than_a_style_goes_on_as_far_as_a_face_can(model, hello):
+    none, smiling, twice, much = (model.generate(hello, Condition("smiling", s)).values for s in (0, 1, 2, 9))
+    smile = ARKIT.index("mouthSmileLeft")
+    once = (smiling - none)[:, smile].mean()
+    assert (twice - none)[:, smile].mean() > 1.7 * once
+    assert ((much[:, WEIGHTS] >= 0) & (much[:, WEIGHTS] <= 1)).all()
+    assert (much[:, CLOSED] <= much[:, JAW]).all()
+
+
+def test_streams_of_mixes_stay_streams(model, hello):
+    """Several at once, saved and restored, changed to other numbers of parts."""
+    mix, window, hop = Condition({"smiling": 0.3, "broad": 0.4}), model.window, model.hop
+    sound = np.resize(hello.samples, (2 * window + model.lookahead) * hop)
+    first, rest = sound[: (window + model.lookahead) * hop], sound[window * hop :]
+    states = [model.begin(condition, 1) for condition in (mix, Condition(), Condition("broad", 2.0))]
+    together = model.step_many([(state, first) for state in states])
+    for state, (frames, _) in zip(states, together, strict=True):
+        assert np.allclose(frames, model.step(state, first)[0], atol=1e-6)
+    frames, after = model.step(states[0], first)
+    again = unpack_like(model.begin(Condition(), 1), pack(after))
+    assert np.array_equal(model.step(after, rest)[0], model.step(again, rest)[0])
+    for condition, parts in ((Condition(), 1), (Condition("smiling"), 1), (Condition("broad", 0.5), 2)):
+        changed = model.change(after, condition, 2)
+        assert len(changed) == parts
+        assert np.isfinite(model.step(changed, rest)[0]).all()
+
+
+def test_names_that_nobody_knows_are_refused_whatever_their_share(model):
+    for wish in ("angry", {"smiling": 1.0, "angry": 0.0}):
+        with pytest.raises(BadInput, match="no style 'angry'; it has .*smiling"):
+            model.begin(Condition(wish), 0)
