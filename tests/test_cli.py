@@ -45,6 +45,24 @@ def run(capsys):
     return call
 
 
+def test_one_of_several_channels_is_heard(run, hello, tmp_path):
+    """Two people, left and right: each file is what that one alone gives."""
+    sound = artalk.listen(hello)
+    both = np.stack([sound.samples, sound.samples[::-1]], axis=1)
+    pcm = (both * 32767).astype("<i2")
+    with wave.open(str(tmp_path / "both.wav"), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(sound.sample_rate)
+        file.writeframes(pcm.tobytes())
+    for channel in (0, 1):
+        made = tmp_path / f"{channel}.npz"
+        arguments = ["animate", tmp_path / "both.wav", "-o", made, "--channel", channel, "--model", "visemes", "-q"]
+        assert run(*map(str, arguments))[0] == 0
+        alone = artalk.animate(pcm[:, channel], model="visemes", sample_rate=sound.sample_rate)
+        assert np.array_equal(artalk.load(made).values, alone.values)
+
+
 def test_one_sound_into_several_files(run, hello, tmp_path):
     names = ["a.npz", "a.csv", "a.json", "a.cues.json", "a.tsv", "a.vrma", "a.glb", "a.mp4"]
     outputs = [tmp_path / name for name in names]
@@ -166,7 +184,7 @@ MISTAKES = [
     (["animate", "{hello}", "-o", "x.csv", "--seed", "new"], "--seed"),
     (["animate"], "sounds"),
     (["show", "none"], "nothing is at 'none'"),
-    (["render", "{hello}", "-o", "x.mp4"], "suffix of a motion file"),
+    (["render", "{hello}", "-o", "x.mp4"], "is sound, and motion is wanted"),
     (["render", "{motion}", "-o", "x.csv"], "render writes"),
     (["retarget", "{motion}", "-o", "x.npz", "--to", "klingon"], "klingon"),
     (["assets", "add", "moon", "{tmp}"], "no asset is called 'moon'"),
@@ -214,6 +232,12 @@ MISTAKES = [
     (["animate", "{hello}", "-o", "x.npz", "--device", "cuda"], "got 'device' (fast, device"),
     (["animate", "{hello}", "-o", "x.npz", "--model", "visemes", "--run", "ahead=true"], "'visemes' runs in one way"),
     (["animate", "{hello}", "-o", "x.npz", "--run", "ahead=true"], "is run with temperature, top_p, sound_guidance"),
+    (["animate", "{hello}", "-o", "x.csv", "--option", "degrees=no"], "degrees is true or false, got 'no'"),
+    (["animate", "{hello}", "-o", "x.csv", "--channel", "5"], "channel"),
+    (["animate", "{hello}", "-o", "x.csv", "--style", "smilling"], "did you mean smiling?"),
+    (["animate", "{hello}", "-o", "x.csv", "--style", "smiling:1,me.csv:2"], "a mix is of styles that 'artalk' knows"),
+    (["animate", "{hello}", "-o", "x.csv", "--style", "{hello}"], "is sound, and motion is wanted"),
+    (["animate", "{hello}", "-o", "x.csv", "--model", "visemes", "--style", "smiling"], "cannot honour style"),
     (["animate", "{hello}", "-o", "x.npz", "--run", "temperature=hot"], "temperature is a number such as 0.5"),
     (["animate", "{hello}", "-o", "x.npz", "--run", "top_p=2"], "top_p lies within 0 and 1"),
     (["animate", "{hello}", "-o", "x.npz", "--run", "temperature.nose=1"], "has no stream 'nose'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from os import PathLike, fspath
@@ -192,8 +193,11 @@ def rig(face: Face = "head") -> Rig:
     raise BadInput(f"a rig is head, ict, flame, or the path of an avatar (.glb, .gltf, .vrm), got {name!r}")
 
 
-def listen(sound: Sound, sample_rate: int | None = None) -> Audio:
-    """Sound from a path, "-" for standard input, `Audio`, or an array with its `sample_rate`."""
+def listen(sound: Sound, sample_rate: int | None = None, channel: int | None = None) -> Audio:
+    """Sound from a path, "-" for standard input, `Audio`, or an array with its `sample_rate`.
+
+    The channels of a file are averaged; `channel` takes one of them, counted from 0.
+    """
     from artalk.audio import Audio
     from artalk.audio import load as load_audio
 
@@ -203,7 +207,7 @@ def listen(sound: Sound, sample_rate: int | None = None) -> Audio:
         if sample_rate is None:
             raise BadInput("sound given as an array needs its sample_rate")
         return Audio.from_array(sound, sample_rate)
-    return load_audio(sound)
+    return load_audio(sound, channel=channel)
 
 
 def animate(
@@ -264,6 +268,8 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0, fps: 
     """
     from artalk.generators.generator import Condition
 
+    if style is not None:
+        made.check(Condition(""))
     if not isinstance(style, str | PathLike):
         _expect_no_rate(fps, "none")
         return Condition(_given(style, made), strength)
@@ -275,7 +281,16 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0, fps: 
     path = Path(name)
     if not path.exists():
         known = f"one of {', '.join(made.styles)}, a mix such as {made.styles[0]}:0.7, " if made.styles else ""
-        raise MissingFile(f"a style is {known}a video, a capture or motion, got {name!r}, and there is no such file")
+        unknown = [part for part in shares if part not in made.styles]
+        if made.styles and len(unknown) < len(shares):
+            raise BadInput(
+                f"a mix is of styles that {made.name!r} knows ({', '.join(made.styles)}), got {unknown[0]!r}"
+            )
+        near = get_close_matches(unknown[0], made.styles, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise MissingFile(
+            f"a style is {known}a video, a capture or motion, got {name!r}, and there is no such file{meant}"
+        )
     return Condition(_followed(path, made, fps), strength)
 
 

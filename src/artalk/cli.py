@@ -61,6 +61,9 @@ Outputs = Annotated[
 To = Annotated[str | None, typer.Option("--to", help="Formats, when -o is a folder or -: csv,mp4,glb …")]
 Rig = Annotated[str, typer.Option("--rig", help="head, ict, flame, or the path of your avatar (.glb, .gltf, .vrm).")]
 Size = Annotated[str, typer.Option("--size", help="Of pictures: 512, or 1920x1080.")]
+Channel = Annotated[
+    int | None, typer.Option("--channel", help="Of several channels hear this one, from 0 (default: their mean).")
+]
 FpsOption = Annotated[str | None, typer.Option("--fps", help="Frame rate: 24, 29.97, 60 … (default: as it is made).")]
 SourceFps = Annotated[
     str | None, typer.Option("--source-fps", help="Read the file at this rate, where it does not say its own.")
@@ -85,7 +88,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
 ) -> None:
     """Turn speech into a 3D head's performance."""
 
@@ -101,22 +106,26 @@ def animate(
     ] = api.MODELS[0],
     style: Annotated[
         str | None,
-        typer.Option("--style", help="Whose way of moving to follow: a video, a capture, a name, or a:0.7,b:0.3."),
+        typer.Option("--style", help="A way of moving: a video, a capture, a name or a mix (smiling:0.3,broad:0.5)."),
     ] = None,
     style_strength: Annotated[
-        float, typer.Option("--style-strength", help="0 ignores the style, 1 follows it, above 1 exaggerates it.")
+        float,
+        typer.Option("--style-strength", help="0 is no style, 0.5 half of it, 1 all of it, above 1 more than it."),
     ] = 1.0,
     source_fps: Annotated[
         str | None, typer.Option("--source-fps", help="Read a capture given as --style at this rate.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Another seed: other blinks, gaze and head; the same lips.")] = 0,
     raw: Annotated[bool, typer.Option("--raw", help="Without the released model's smoothing.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="The released model in fewer bits: docs/released.md.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="The released model faster, less exactly: docs/released.md.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help="Of the released model: cpu, cuda, cuda:1.")] = None,
     run: Annotated[
         list[str] | None,
         typer.Option("--run", help="NAME=VALUE: temperature=0.5, top_p=0.9; of the released model encoder=bfloat16."),
     ] = None,
+    channel: Channel = None,
     fps: FpsOption = None,
     rig: Rig = "head",
     size: Size = "512",
@@ -145,6 +154,7 @@ def animate(
         "seed": seed,
         "raw": raw,
         "run": _running(fast, device, run or []),
+        "channel": channel,
         "fps": fps,
         "rig": rig,
         "size": _size(size),
@@ -481,9 +491,10 @@ def live(
     mic: Annotated[bool, typer.Option("--mic", help="The microphone (extra live).")] = False,
     device: Annotated[str | None, typer.Option("--device", help="Name or number of the microphone.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The file again and again.")] = False,
+    channel: Channel = None,
     model: Annotated[str, typer.Option("--model", help="The generator.")] = api.LIVE,
-    style: Annotated[str | None, typer.Option("--style", help="Whose way of moving to follow.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of chance.")] = 0,
+    style: Annotated[str | None, typer.Option("--style", help="A way of moving, as for animate.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed: other blinks, gaze and head; the same lips.")] = 0,
     fps: Annotated[str, typer.Option("--fps", help="Frames a second that go out.")] = "60",
     gain: Annotated[list[str] | None, typer.Option("--gain", help="PART=FACTOR, as for animate.")] = None,
     quiet: Quiet = False,
@@ -501,14 +512,15 @@ def live(
     outputs = [open_output(url) for url in to]
     rate, gains, generator = exact_fps(fps), _gains(gain or []), api.generator(model)
     wish = api.condition(generator, style).style
-    source = Microphone(device) if file is None else File(api.listen(file), loop)
+    source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
     try:
         performance.run(_level(quiet))
     except KeyboardInterrupt:
         _say("stopped", quiet)
     for output in outputs:
-        _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost", quiet)
+        nobody = "; nobody seems to listen there" if 4 * output.lost > output.sent else ""
+        _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost{nobody}", quiet)
     if source.lost:
         _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
 
@@ -516,8 +528,12 @@ def live(
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option("--host", help="Where to listen (default: this machine only).")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="0 takes any that is free.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="The generator.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Where it answers (default: 8765); 0 takes any that is free.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help=f"Who performs (default: {api.LIVE}); clients may ask for another.")
+    ] = None,
     token: Annotated[
         str | None, typer.Option("--token", envvar="ARTALK_TOKEN", help="What clients have to know.")
     ] = None,
@@ -542,14 +558,14 @@ def serve(
 
 @assets_app.callback(invoke_without_command=True)
 def assets_list(context: typer.Context) -> None:
-    """List what is there and what can be added."""
+    """Heads and weights that artalk does not bring: without a command, list what is there and what can be added."""
     if context.invoked_subcommand is None:
         _print_assets()
 
 
 @assets_app.command("add")
 def assets_add(
-    kind: Annotated[str, typer.Argument(help="What it is: ict, flame, flame-map.")],
+    kind: Annotated[str, typer.Argument(help="What it is; artalk assets lists the kinds.")],
     path: Annotated[str, typer.Argument(help="The file or folder that you have.")],
 ) -> None:
     """Add a head or weights from your disk, checked and remembered by SHA-256."""
@@ -600,12 +616,15 @@ def assets_fit(
 
 
 @assets_app.command("remove")
-def assets_remove(kind: Annotated[str, typer.Argument(help="What to forget: ict.")]) -> None:
+def assets_remove(
+    kind: Annotated[str, typer.Argument(help="What to forget; artalk assets lists what is there.")],
+) -> None:
     """Delete artalk's copy of an asset; your own files stay."""
     from artalk import assets
 
+    there = any(asset.kind == kind for asset in assets.added())
     assets.remove(kind)
-    print(f"removed {kind}")
+    print(f"removed {kind}" if there else f"{kind} was not here")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -719,7 +738,7 @@ def _animate_to_stdout(sounds: Sequence[str], to: str | None, settings: dict[str
         raise BadInput(f"-o - writes one motion to stdout, got {len(sounds)} inputs")
 
     def write(path: Path) -> None:
-        audio = api.listen(sounds[0])
+        audio = api.listen(sounds[0], channel=settings["channel"])
         _save(_make(audio, settings), path, sounds[0], audio, settings)
 
     _to_stdout(to, "--to", write)
@@ -788,7 +807,7 @@ def _work(job: batch.Job) -> dict[str, Any]:
 
 def _work_with(job: batch.Job, bar: Progress | None) -> dict[str, Any]:
     started = time.perf_counter()
-    audio = api.listen(str(job.source))
+    audio = api.listen(str(job.source), channel=job.settings["channel"])
     motion = _make(audio, job.settings)
     for path in job.outputs:
         task = bar.add_task(path.name, total=len(motion)) if bar else None

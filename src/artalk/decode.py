@@ -202,8 +202,8 @@ class _Decoding:
             most = self._max_duration * self._rate
         if samples > most:
             raise BadAudio(
-                f"{self._name} holds more than {most / self._rate:g} seconds of sound, the limit: cut it, or raise the "
-                "limit with max_duration=SECONDS"
+                f"{self._name} holds more than {most / self._rate:g} seconds of sound, the limit: cut it, or in Python "
+                "raise the limit with max_duration=SECONDS"
             )
 
     def _check_rate(self) -> None:

@@ -93,6 +93,10 @@ def read_csv(path: Path, fps: Any = None, degrees: bool | None = None) -> Motion
     return table.motion(source, fps)
 
 
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
+"""Suffixes that are surely meant as sound."""
+
+
 def read_json(path: Path, fps: Any = None) -> Motion:
     """Read Audio2Face weights or Rhubarb's mouth cues: the content tells."""
     from artalk.formats import a2f_json, cues
@@ -110,6 +114,11 @@ def _find(path: Path) -> Format:
     if path.suffix.lower() in PICTURES:
         raise BadInput(f"{got} shows a rig: artalk.render(motion).save({path.name!r}) makes it, it holds no motion")
     listed = "; ".join(f"{suffix} ({entry.what})" for suffix, entry in FORMATS.items())
+    if path.suffix.lower() in SOUNDS:
+        raise BadInput(
+            f"{path.name!r} is sound, and motion is wanted: artalk animate makes it of sound. The suffix of a motion "
+            f"file is one of {', '.join(FORMATS)}"
+        )
     raise BadInput(f"the suffix of a motion file says its format, got {got} in {path.name!r}. There are {listed}")
 
 
@@ -124,6 +133,9 @@ def _run(verb: str, path: Path, arguments: tuple[Any, ...], options: dict[str, A
     for option in options:
         if option not in accepted:
             raise BadInput(f"{path.suffix} has no option {option!r}; it has {', '.join(accepted) or 'none'}")
+        usual = inspect.signature(function).parameters[option].default
+        if isinstance(usual, bool) and not isinstance(options[option], bool):
+            raise BadInput(f"{option} is true or false, got {options[option]!r}")
     return function(*arguments, **options)
 
 
