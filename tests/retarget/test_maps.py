@@ -175,6 +175,41 @@ def test_each_letter_survives_a_visit_to_arkit(letter):
     assert named(retarget(there, RHUBARB), 5)[letter] == 1
 
 
+def spoken(seconds=4):
+    """A mouth as people speak, not as letters are drawn: open vowels that lower the lip, a round one, a closed one."""
+    mouths = [
+        {"jawOpen": 0.24, "mouthClose": 0.06, "mouthLowerDown": 0.37, "mouthFunnel": 0.25, "mouthDimple": 0.14},
+        {"jawOpen": 0.2, "mouthClose": 0.09, "mouthLowerDown": 0.09, "mouthPucker": 0.26},
+        {"jawOpen": 0.2, "mouthClose": 0.19},
+        {"jawOpen": 0.36, "mouthClose": 0.06, "mouthLowerDown": 0.45, "mouthFunnel": 0.2},
+        {"jawOpen": 0.14, "mouthClose": 0.04, "mouthLowerDown": 0.24, "mouthFunnel": 0.16, "mouthStretch": 0.08},
+        {},
+    ]
+    values = np.zeros((25 * seconds, len(ARKIT)), np.float32)
+    for frame in range(len(values)):
+        for name, weight in mouths[frame // 4 % len(mouths)].items():
+            for shape in (name, f"{name}Left", f"{name}Right"):
+                if shape in ARKIT.names:
+                    values[frame, ARKIT.index(shape)] = weight
+    return Motion(values, ARKIT, 25)
+
+
+def test_speech_is_drawn_with_the_letters_it_has():
+    """Solved speech opens half as wide as drawn letters do, and turns its lower lip out where it opens."""
+    drawn = retarget(spoken(), RHUBARB).values.argmax(axis=1)
+    assert [LETTERS[drawn[4 * k + 2]] for k in range(1, 6)] == ["F", "A", "D", "B", "X"]
+
+
+def test_an_open_vowel_is_not_taken_for_a_round_one():
+    vowels = retarget(spoken(), VRM)
+    for frame, name, other in ((2, "ee", "oh"), (6, "ou", "aa"), (14, "aa", "oh")):
+        assert vowels.channel(name)[frame] > 0.15
+        assert vowels.channel(other)[frame] < vowels.channel(name)[frame] / 2
+    visemes = retarget(spoken(), OCULUS)
+    assert visemes.channel("viseme_aa")[14] > 0.3
+    assert visemes.channel("viseme_PP")[10] > 0.9
+
+
 @given(st.integers(0, 99), st.sampled_from([24, 25, 30, 60, 100]), st.integers(1, 80))
 def test_letters_last_and_are_one_a_frame(seed, fps, frames):
     letters = retarget(arkit(frames, fps, seed), RHUBARB)

@@ -1,13 +1,14 @@
 """ARKit ⇄ the mouth shapes A to H and X of Rhubarb Lip Sync, for drawn characters."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artalk.channels import ARKIT, ARKIT_SHAPES, Channels, Group
 from artalk.motion import Motion
-from artalk.retarget.visemes import mixing_matrix, opening
+from artalk.retarget.visemes import funnel, mixing_matrix, parted, sides
 
 LETTERS = tuple("ABCDEFGHX")
 
@@ -29,6 +30,36 @@ _POSES: dict[str, dict[str, float]] = {
 }
 POSES = mixing_matrix(_POSES)
 """The (9, 52) ARKit weights of each letter."""
+
+MOUTHS: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("A", (0.0, 0.0, 0.0, 1.0, 0.0, 0.0)),
+    ("A", (0.0, 0.3, 0.0, 1.0, 0.0, 0.0)),
+    ("A", (0.0, 0.5, 0.0, 1.0, 0.0, 0.0)),
+    ("B", (0.12, 0.05, 0.0, 0.0, 0.0, 0.2)),
+    ("B", (0.12, 0.25, 0.0, 0.0, 0.0, 0.0)),
+    ("C", (0.33, 0.05, 0.0, 0.0, 0.0, 0.1)),
+    ("D", (0.6, 0.05, 0.0, 0.0, 0.0, 0.0)),
+    ("E", (0.33, 0.45, 0.0, 0.0, 0.0, 0.0)),
+    ("F", (0.1, 0.75, 0.0, 0.0, 0.0, 0.0)),
+    ("G", (0.1, 0.0, 0.5, 0.0, 0.0, 0.0)),
+    ("H", (0.29, 0.0, 0.0, 0.0, 0.3, 0.0)),
+    ("X", (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)),
+)
+"""Mouths that are drawn as a letter: how far open (as jawOpen), rounded (as mouthPucker), with the lower lip under the
+teeth, closed, with the tongue out, spread. Lips close round (in "boo") and flat."""
+
+WIDE, ROUND = 0.6, 0.75
+"""Opening of a D and rounding of an F."""
+
+MOST = 98
+"""The percentile of a take's opening and rounding that are drawn so."""
+
+OPENINGS, ROUNDINGS, BEND = (0.15, 0.6), (0.2, 0.75), 2.0
+"""Within which these lie, and the bend of `Range`: consonants of a sentence are half as wide as its vowels, not nearly
+shut (measured with the sentences and phones of `benchmarks/mouth_cues.py`)."""
+
+ALIKE = 0.02
+"""Weights as near to a letter's pose were made of it."""
 
 SHORTEST = 0.04
 """Seconds, and two frames, that a letter lasts at least: animators draw no mouth for a single frame."""
@@ -55,13 +86,11 @@ def to_arkit(motion: Motion) -> Motion:
 def from_arkit(motion: Motion) -> Motion:
     """The letter nearest to the mouth in each frame of ARKit motion.
 
-    A letter stays until another is clearly nearer (`STICKY`) and lasts at least `SHORTEST`, so that cues do not
-    flicker.
+    Letters are drawn wider than people speak, so that a take is measured by itself: how far its mouth opens and rounds
+    at most is what an animator draws as D and F. What was made of letters is read as it was drawn. A letter stays until
+    another is clearly nearer (`STICKY`) and lasts at least `SHORTEST`, so that cues do not flicker.
     """
-    told = _tells(motion.values[:, : len(ARKIT_SHAPES)], opening(motion))
-    posed = np.concatenate([POSES, np.zeros((len(POSES), 3))], axis=1)
-    poses = _tells(POSES, opening(Motion(posed.astype(np.float32), ARKIT, motion.fps)))
-    distances = np.linalg.norm(told[:, None] - poses, axis=-1)
+    distances = _distances(_tells(motion, _range(motion)))
     letters = _lasting(_sticky(distances), distances, max(2, math.ceil(SHORTEST * motion.fps)))
     values = np.zeros((len(motion), len(LETTERS)), np.float32)
     values[np.arange(len(motion)), letters] = 1.0
@@ -75,32 +104,64 @@ def runs(letters: NDArray[np.int64]) -> list[tuple[int, int]]:
     return list(zip(bounds[:-1], bounds[1:], strict=True)) if len(letters) else []
 
 
-def _tells(weights: NDArray[np.floating], aperture: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What letters are told apart by: (…, 8), each about 0..1."""
+@dataclass(frozen=True)
+class Range:
+    """What a take's mouth does at most: `opening` and `rounding` that are drawn as `WIDE` and `ROUND`; `bend` above 1
+    calls more of what is between them nearly shut."""
 
-    def shape(*names: str) -> NDArray[np.float64]:
-        return np.mean([weights[..., ARKIT_SHAPES.index(name)] for name in names], axis=0)
+    opening: float = WIDE
+    rounding: float = ROUND
+    bend: float = 1.0
 
-    def sides(name: str) -> NDArray[np.float64]:
-        return shape(f"{name}Left", f"{name}Right")
 
-    rolled = np.minimum(shape("mouthRollLower"), shape("mouthRollUpper"))
+DRAWN = Range()
+"""That of motion which was made of letters."""
+
+
+def _range(motion: Motion) -> Range:
+    if not len(motion):
+        return DRAWN
+    weights = motion.values[:, : len(ARKIT_SHAPES)]
+    apart = np.stack([np.abs(weights - pose).max(axis=1) for pose in POSES]).min(axis=0)
+    if np.mean(apart < ALIKE) > 0.5:
+        return DRAWN
+    opening, rounding = (float(np.percentile(values, MOST)) for values in (parted(motion), _rounded(motion)))
+    return Range(float(np.clip(opening, *OPENINGS)), float(np.clip(rounding, *ROUNDINGS)), BEND)
+
+
+def _rounded(motion: Motion) -> NDArray[np.float64]:
+    return motion.channel("mouthPucker") + 0.6 * funnel(motion)
+
+
+def _tells(motion: Motion, most: Range) -> NDArray[np.float64]:
+    """What letters are told apart by, (frames, 6): opening, rounding, lip under teeth, closing, tongue, spreading."""
+    apart, rounded = parted(motion), _rounded(motion)
+    upper, lower = (motion.channel(f"mouthRoll{lip}").astype(np.float64) for lip in ("Upper", "Lower"))
+    rolled = np.minimum(upper, lower)
     # A light press is as closed as a hard one: an M is no rest.
-    pressed = np.maximum.reduce([4 * sides("mouthPress"), 4 * rolled, 8 * shape("mouthClose")]).clip(0, 1)
-    closing = pressed * (1 - aperture / 0.05).clip(0, 1)
+    pressed = np.maximum.reduce([4 * sides(motion, "mouthPress"), 4 * rolled, 8 * motion.channel("mouthClose")])
+    spread = np.maximum(sides(motion, "mouthStretch"), 0.6 * sides(motion, "mouthSmile"))
     return np.stack(
         [
-            1.6 * aperture,
-            0.6 * shape("mouthFunnel"),
-            0.8 * shape("mouthPucker"),
-            0.5 * np.maximum(sides("mouthStretch"), 0.6 * sides("mouthSmile")) * (aperture / 0.05).clip(0, 1),
-            0.7 * (shape("mouthRollLower") - rolled) + 0.3 * sides("mouthUpperUp"),
-            1.2 * shape("tongueOut"),
-            0.5 * closing,
-            0.4 * sides("mouthLowerDown"),
+            1.6 * WIDE * (apart / most.opening).clip(0, 1.2) ** most.bend,
+            0.8 * ROUND * (rounded / most.rounding).clip(0, 1.2),
+            0.7 * (lower - rolled) + 0.3 * sides(motion, "mouthUpperUp"),
+            0.5 * pressed.clip(0, 1) * (1 - apart / 0.08).clip(0, 1),
+            1.2 * motion.channel("tongueOut"),
+            0.3 * spread,
         ],
         axis=-1,
     )
+
+
+def _distances(told: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(frames, 9): how far each letter is from what is told, that of its nearest mouth."""
+    found = np.full((len(told), len(LETTERS)), np.inf)
+    for letter, mouth in MOUTHS:
+        distance = np.linalg.norm(told - np.array(mouth) * (1.6, 0.8, 1.0, 0.5, 1.2, 0.3), axis=-1)
+        column = LETTERS.index(letter)
+        found[:, column] = np.minimum(found[:, column], distance)
+    return found
 
 
 def _sticky(distances: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -57,6 +57,13 @@ PRESSED = 0.3
 """mouthPress, or mouthRoll of both lips, at which lips that meet count as a full PP."""
 
 
+PARTING = 0.15
+"""How far a lowered or raised lip parts the mouth beside jawOpen: 6 mm of the built-in head's 42."""
+
+FOLLOWED = 2.0
+"""mouthLowerDown that comes with each unit of opening in speech (GRID's reader: 0.24 to 0.37 with 0.12 to 0.18)."""
+
+
 def to_arkit(motion: Motion) -> Motion:
     """ARKit motion of viseme weights: the sum of the visemes' mixes; the rest of the face and the head are still."""
     values = np.zeros((len(motion), len(ARKIT)), np.float32)
@@ -71,11 +78,10 @@ def from_arkit(motion: Motion) -> Motion:
     over an open jaw, which no mix has: the jaw counts as open only beyond it, and lips that meet and press are PP. CH
     and RR have the same mix and share what they get.
     """
-    weights = motion.values[:, : len(ARKIT_SHAPES)].astype(np.float64).clip(0, 1)
     aperture = opening(motion)
-    weights[:, ARKIT_SHAPES.index("jawOpen")] = aperture
+    weights = told(motion)
     used = MIXES.any(axis=0)
-    basis = MIXES[1:, used]
+    basis = told(posed(MIXES))[1:, used]
     # The ridge only decides between mixes that fit alike.
     spoken = minimise(basis @ basis.T + 1e-5 * np.eye(14), weights[:, used] @ basis.T)
     sealed = _sealed(motion, aperture)
@@ -87,20 +93,53 @@ def from_arkit(motion: Motion) -> Motion:
     return Motion(values.astype(np.float32), OCULUS, motion.fps, motion.start)
 
 
+def posed(weights: NDArray[np.floating]) -> Motion:
+    """Poses of (poses, 52) ARKit weights as motion, a frame each."""
+    values = np.zeros((len(weights), len(ARKIT)), np.float32)
+    values[:, : len(ARKIT_SHAPES)] = weights
+    return Motion(values, ARKIT, 25)
+
+
 def opening(motion: Motion) -> NDArray[np.float64]:
     """The (frames,) jawOpen that parts the lips: what mouthClose does not take back."""
     return (motion.channel("jawOpen").astype(np.float64) - motion.channel("mouthClose")).clip(0, 1)
 
 
+def parted(motion: Motion) -> NDArray[np.float64]:
+    """How far lips are apart, (frames,), as the jawOpen that would part them so: by the jaw, and by themselves."""
+    return (opening(motion) + PARTING * (sides(motion, "mouthLowerDown") + sides(motion, "mouthUpperUp"))).clip(0, 1)
+
+
+def funnel(motion: Motion) -> NDArray[np.float64]:
+    """The (frames,) mouthFunnel that rounds the lips.
+
+    Solved faces show a funnel with any open vowel whose lower lip comes down and turns outwards (0.25 of it in the "e"
+    of GRID's reader, whose "u" has 0.02): that is no rounding.
+    """
+    return (motion.channel("mouthFunnel") - sides(motion, "mouthLowerDown")).clip(0, 1)
+
+
+def told(motion: Motion) -> NDArray[np.float64]:
+    """The (frames, 52) weights by which speech is told: lips that the jaw opens come down and out along with it."""
+    weights = motion.values[:, : len(ARKIT_SHAPES)].astype(np.float64).clip(0, 1)
+    weights[:, ARKIT_SHAPES.index("jawOpen")] = parted(motion)
+    weights[:, ARKIT_SHAPES.index("mouthFunnel")] = funnel(motion)
+    for side in ("Left", "Right"):
+        lowered = weights[:, ARKIT_SHAPES.index(f"mouthLowerDown{side}")]
+        lowered -= np.minimum(lowered, FOLLOWED * opening(motion))
+    return weights
+
+
+def sides(motion: Motion, name: str) -> NDArray[np.float64]:
+    """The (frames,) mean of a shape's left and right side."""
+    return (motion.channel(f"{name}Left").astype(np.float64) + motion.channel(f"{name}Right")) / 2
+
+
 def _sealed(motion: Motion, aperture: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far lips are pressed together, (frames,) 0..1."""
-
-    def sides(name: str) -> NDArray[np.float64]:
-        return (motion.channel(f"{name}Left").astype(np.float64) + motion.channel(f"{name}Right")) / 2
-
-    rolled = np.minimum(motion.channel("mouthRollLower"), motion.channel("mouthRollUpper"))
+    rolled = np.minimum(motion.channel("mouthRollLower"), motion.channel("mouthRollUpper")).astype(np.float64)
     pressed = np.maximum.reduce(
-        [motion.channel("mouthClose") / SEALED, sides("mouthPress") / PRESSED, rolled.astype(np.float64) / PRESSED]
+        [motion.channel("mouthClose") / SEALED, sides(motion, "mouthPress") / PRESSED, rolled / PRESSED]
     )
-    parted = np.maximum(aperture, sides("mouthLowerDown"))
-    return pressed.clip(0, 1) * (1 - parted / SEALED).clip(0, 1)
+    apart = np.maximum(aperture, sides(motion, "mouthLowerDown"))
+    return pressed.clip(0, 1) * (1 - apart / SEALED).clip(0, 1)

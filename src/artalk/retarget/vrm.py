@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from artalk.channels import ARKIT, ARKIT_SHAPES, HEAD, Channels, Group
 from artalk.motion import Motion
 from artalk.retarget.solve import minimise
-from artalk.retarget.visemes import mixing_matrix, opening
+from artalk.retarget.visemes import funnel, mixing_matrix, parted, sides
 
 _MOODS = ("happy", "angry", "sad", "relaxed", "surprised")
 VOWELS = ("aa", "ih", "ou", "ee", "oh")
@@ -144,13 +144,11 @@ TELLS = ("jawOpen", "mouthStretchLeft", "mouthFunnel", "mouthPucker")
 
 def _vowels(motion: Motion) -> NDArray[np.float64]:
     """The (frames, 5) vowels nearest to the mouth, in 0..1 and together at most 1."""
-
-    def sides(name: str) -> NDArray[np.float64]:
-        return (motion.channel(f"{name}Left").astype(np.float64) + motion.channel(f"{name}Right")) / 2
-
     # Lips spread by smiling and by dimpling as well as by stretching.
-    spread = np.maximum.reduce([sides("mouthStretch"), sides("mouthSmile") * 0.6, sides("mouthDimple") * 0.6])
-    told = np.stack([opening(motion), spread, motion.channel("mouthFunnel"), motion.channel("mouthPucker")], axis=-1)
+    spread = np.maximum.reduce(
+        [sides(motion, "mouthStretch"), sides(motion, "mouthSmile") * 0.6, sides(motion, "mouthDimple") * 0.6]
+    )
+    told = np.stack([parted(motion), spread, funnel(motion), motion.channel("mouthPucker")], axis=-1)
     basis = MIXES[[list(_MIXES).index(name) for name in VOWELS]][:, ARKIT.indices(TELLS)]
     # Spread lips alone are a smile, not a vowel: spreading counts as far as the mouth is open.
     told[:, 1] *= (told[:, 0] / 0.1).clip(0, 1)
