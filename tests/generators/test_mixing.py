@@ -13,7 +13,7 @@ from artalk.errors import BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.likeness import Likened
 from artalk.generators.living import trained
-from artalk.generators.mixing import CLOSED, JAW, LEAST, WEIGHTS, Mixed, shares
+from artalk.generators.mixing import CLOSED, JAW, LEAST, MOST, WEIGHTS, Mixed, shares
 from artalk.generators.shipped import SHIPPED, shipped
 from artalk.motion import Motion
 from artalk.stream.state import pack, unpack_like
@@ -41,6 +41,7 @@ def test_shares_add_up_to_one(mix, strength):
     assert sum(share for share, _ in rows) == pytest.approx(1, abs=LEAST * (len(mix) + 1))
     assert len({part.style for _, part in rows}) == len(rows)
     assert all(part.style_strength == 1 for _, part in rows)
+    assert len(rows) <= MOST + 1
 
 
 @pytest.mark.parametrize("wrong", [{}, {"a": 0.0}, {"a": -0.5, "b": 1.0}, {"a": float("nan")}, {"a": float("inf")}])
@@ -73,6 +74,17 @@ def test_a_part_of_a_style_is_that_far_from_none(model, hello):
     assert np.allclose(made("smiling", 0.3), none + 0.3 * (smiling - none), atol=1e-6)
     assert np.allclose(made({"smiling": 0.5, "broad": 0.25}), 0.25 * none + 0.5 * smiling + 0.25 * broad, atol=1e-6)
     assert np.allclose(made({"smiling": 3.0, "broad": 1.0}), 0.75 * smiling + 0.25 * broad, atol=1e-6)
+
+
+def test_of_many_styles_the_foremost_count():
+    rows = shares(Condition({"a": 0.1, "b": 0.2, "c": 0.05, "d": 0.1, "e": 0.05}))
+    assert [(part.style, round(share, 6)) for share, part in rows] == [
+        ("b", round(0.1 / 0.45, 6)),
+        ("a", round(0.05 / 0.45, 6)),
+        ("d", round(0.05 / 0.45, 6)),
+        ("c", round(0.025 / 0.45, 6)),
+        (None, 0.5),
+    ]
 
 
 def test_more_than_a_style_goes_on_as_far_as_a_face_can(model, hello):

@@ -17,6 +17,9 @@ from artalk.generators.generator import Condition, FloatArray, Generator
 LEAST = 1e-3
 """The least share that is worth a performance."""
 
+MOST = 4
+"""Styles of a mix that are performed, those with the largest shares: a client who asks for all costs no more."""
+
 WEIGHTS = ARKIT.of_kind("weight")
 JAW, CLOSED = ARKIT.index("jawOpen"), ARKIT.index("mouthClose")
 
@@ -38,7 +41,8 @@ class Mixed(Generator):
 
     What shares lack to 1 is the model without a style; beyond 1 they are taken relative to each other. A strength above
     1 goes on in the same direction, as far as faces can. A style by itself, and no style, are the model's own motion to
-    the last bit. Each style costs a performance, and so does what is left of no style.
+    the last bit. Each style costs a performance, and so does what is left of no style; of more than `MOST` styles the
+    foremost share what all have.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"style"})
@@ -107,8 +111,15 @@ def shares(condition: Condition) -> list[tuple[float, Condition]]:
         raise BadInput(f"a mix of styles has shares of at least 0 and some above, got {dict(named)}")
     strength = 0.0 if style is None else condition.style_strength
     total = 1.0 if named is None else max(sum(named.values()), 1.0)
-    styled = [(1.0, style)] if named is None else [(share / total, name) for name, share in named.items()]
+    styled = [(1.0, style)] if named is None else _foremost({name: share / total for name, share in named.items()})
     rows = [(strength * share, replace(condition, style=part, style_strength=1.0)) for share, part in styled]
     rest = 1.0 - sum(share for share, _ in rows)
     rows.append((rest, replace(condition, style=None, style_strength=1.0)))
     return [(share, part) for share, part in rows if abs(share) >= LEAST]
+
+
+def _foremost(named: Mapping[str, float]) -> list[tuple[float, str]]:
+    """The largest shares with their names, raised to the sum of all."""
+    chosen = sorted(named, key=lambda name: -named[name])[:MOST]
+    raised = sum(named.values()) / sum(named[name] for name in chosen)
+    return [(named[name] * raised, name) for name in chosen]
