@@ -201,6 +201,8 @@ def listen(sound: Sound, sample_rate: int | None = None, channel: int | None = N
     from artalk.audio import Audio
     from artalk.audio import load as load_audio
 
+    if channel is not None and isinstance(sound, Audio | np.ndarray):
+        raise BadInput("channel is for files: of an array give the one that is to be heard")
     if isinstance(sound, Audio):
         return sound
     if isinstance(sound, np.ndarray):

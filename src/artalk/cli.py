@@ -509,6 +509,8 @@ def live(
 
     if mic == (file is not None):
         raise BadInput("say what to hear: --mic or --file SOUND")
+    if mic and channel is not None:
+        raise BadInput("--channel is for --file: a microphone is heard as one channel")
     outputs = [open_output(url) for url in to]
     rate, gains, generator = exact_fps(fps), _gains(gain or []), api.generator(model)
     wish = api.condition(generator, style).style

@@ -10,7 +10,7 @@ import pytest
 from artalk.audio import Audio
 from artalk.channels import ARKIT, FLAME
 from artalk.errors import BadFile, BadInput, MissingFile, Unsupported
-from artalk.generators.exported import Exported, Settings
+from artalk.generators.exported import DONE, Exported, Settings
 from artalk.generators.generator import Condition
 from artalk.motion import Motion
 
@@ -260,7 +260,7 @@ def test_files_that_are_no_models(tmp_path):
 def test_running_a_model_brings_no_torch(path):
     code = f"""
 import sys, numpy as np
-from artalk.generators.exported import Exported
+from artalk.generators.exported import DONE, Exported
 from artalk.audio import Audio
 made = Exported.load({str(path)!r}).generate(Audio(np.zeros(16000, np.float32), 16000))
 assert len(made) == 25
@@ -272,7 +272,7 @@ print(*sys.modules)
 
 
 def test_a_change_in_the_midst_keeps_what_was_heard(model):
-    """The same wish again changes nothing; another style changes the motion, and steering may begin and end."""
+    """The same wish again changes nothing; another style begins a motion of its own, and steering may begin and end."""
     heard, rest = sound(1.6).samples, sound(1.7, seed=5).samples
     step = (model.window + model.lookahead) * model.hop
     _, state = model.step(model.begin(Condition(), 3), heard[: len(heard) // step * step])
@@ -283,6 +283,9 @@ def test_a_change_in_the_midst_keeps_what_was_heard(model):
     assert np.abs(fresh - plain).max() > 0
     style = next(iter(model.styles))
     steered = model.change(after, Condition(style, style_strength=2.0), 3)
+    for name, array in model.begin(Condition(style), 3).arrays.items():
+        kept = after.arrays[name] if not name.startswith(DONE) else array
+        np.testing.assert_array_equal(steered.arrays[name].flat[: kept.size], kept.flat)
     frames, steered = model.step(steered, rest[:step])
     assert np.isfinite(frames).all()
     back, _ = model.step(model.change(steered, Condition(), 3), rest[:step])

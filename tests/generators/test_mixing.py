@@ -13,7 +13,7 @@ from artalk.errors import BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.likeness import Likened
 from artalk.generators.living import trained
-from artalk.generators.mixing import CLOSED, JAW, LEAST, MOST, WEIGHTS, Mixed, shares
+from artalk.generators.mixing import CLOSED, FARTHEST, JAW, LEAST, MOST, WEIGHTS, Mixed, shares
 from artalk.generators.shipped import SHIPPED, shipped
 from artalk.motion import Motion
 from artalk.stream.state import pack, unpack_like
@@ -34,7 +34,7 @@ def model(request):
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 10), min_size=1), st.floats(0, 10))
 def test_shares_add_up_to_one(mix, strength):
     if sum(mix.values()) <= 0:
-        with pytest.raises(BadInput, match="shares of at least 0"):
+        with pytest.raises(BadInput, match="shares of 0 to 10 and some above"):
             shares(Condition(mix, strength))
         return
     rows = shares(Condition(mix, strength))
@@ -44,9 +44,11 @@ def test_shares_add_up_to_one(mix, strength):
     assert len(rows) <= MOST + 1
 
 
-@pytest.mark.parametrize("wrong", [{}, {"a": 0.0}, {"a": -0.5, "b": 1.0}, {"a": float("nan")}, {"a": float("inf")}])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"a": 0.0}, {"a": -0.5, "b": 1.0}, {"a": float("nan")}, {"a": float("inf")}, {"a": 1e308, "b": 1e308}]
+)
 def test_shares_that_are_none(wrong):
-    with pytest.raises(BadInput, match="shares of at least 0"):
+    with pytest.raises(BadInput, match="shares of 0 to 10 and some above"):
         shares(Condition(wrong))
 
 
@@ -94,6 +96,8 @@ def test_more_than_a_style_goes_on_as_far_as_a_face_can(model, hello):
     assert (twice - none)[:, smile].mean() > 1.7 * once
     assert ((much[:, WEIGHTS] >= 0) & (much[:, WEIGHTS] <= 1)).all()
     assert (much[:, CLOSED] <= much[:, JAW]).all()
+    lively = model.generate(hello, Condition("lively", 10.0)).values[:, ARKIT.slice("head")]
+    assert np.abs(lively).max() <= FARTHEST
 
 
 def test_streams_of_mixes_stay_streams(model, hello):
@@ -108,10 +112,29 @@ def test_streams_of_mixes_stay_streams(model, hello):
     frames, after = model.step(states[0], first)
     again = unpack_like(model.begin(Condition(), 1), pack(after))
     assert np.array_equal(model.step(after, rest)[0], model.step(again, rest)[0])
-    for condition, parts in ((Condition(), 1), (Condition("smiling"), 1), (Condition("broad", 0.5), 2)):
-        changed = model.change(after, condition, 2)
-        assert len(changed) == parts
-        assert np.isfinite(model.step(changed, rest)[0]).all()
+    unchanged = model.change(after, mix, 1)
+    assert np.array_equal(model.step(after, rest)[0], model.step(unchanged, rest)[0])
+
+
+def test_a_style_that_changes_is_soon_the_new_one(model):
+    """The past in the old style is not held on to, while what was heard is; so by share, by name, and to none."""
+    sound = np.resize(artalk.listen(HELLO).resampled(16000).samples, 16000 * 10)
+    step = (16 if model.window < 10 else 1) * model.window * model.hop
+
+    def smiles(*conditions):
+        """The mean smile of the second half of each condition's part."""
+        state, at, means = model.begin(conditions[0], 1), 0, []
+        for condition in conditions:
+            state = model.change(state, condition, 1)
+            frames, state = model.step(state, sound[at : at + step + model.lookahead * model.hop])
+            at += step
+            means.append(frames[len(frames) // 2 :, ARKIT.index("mouthSmileLeft")].mean())
+        return means
+
+    whole, part, none = Condition("smiling"), Condition({"smiling": 0.4}), Condition()
+    assert smiles(whole, part)[1] < 0.2
+    assert smiles(part, whole)[1] > 0.2
+    assert smiles(whole, none)[1] < 0.05
 
 
 def test_names_that_nobody_knows_are_refused_whatever_their_share(model):

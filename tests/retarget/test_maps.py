@@ -197,7 +197,27 @@ def spoken(seconds=4):
 def test_speech_is_drawn_with_the_letters_it_has():
     """Solved speech opens half as wide as drawn letters do, and turns its lower lip out where it opens."""
     drawn = retarget(spoken(), RHUBARB).values.argmax(axis=1)
-    assert [LETTERS[drawn[4 * k + 2]] for k in range(1, 6)] == ["F", "A", "D", "B", "X"]
+    assert [LETTERS[drawn[4 * k + 2]] for k in range(6)] == ["C", "F", "A", "D", "B", "X"]
+
+
+def test_silence_around_it_changes_no_letter():
+    """Neither a long one, nor of a face of which nothing but the mouth moves."""
+    quiet = still(25 * 60)
+    longer = Motion(np.concatenate([spoken().values, quiet.values]), ARKIT, 25)
+    drawn, alone = (retarget(motion, RHUBARB).values.argmax(axis=1) for motion in (longer, spoken()))
+    np.testing.assert_array_equal(drawn[:98], alone[:98])
+
+
+@pytest.mark.parametrize(("fps", "shortest", "longest"), [(30, 0.08, 0.25), (60, 0.06, 0.15), (100, 0.08, 0.2)])
+def test_cues_of_usual_length_survive_a_visit_to_arkit(fps, shortest, longest):
+    """Fades of letters are wider than many a letter is long: what lies between letters was drawn, too."""
+    rng = np.random.default_rng(0)
+    letters = []
+    while len(letters) < 20 * fps:
+        letters += [int(rng.integers(len(LETTERS)))] * round(rng.uniform(shortest, longest) * fps)
+    values = np.eye(len(LETTERS), dtype=np.float32)[letters]
+    there = retarget(Motion(values, RHUBARB, fps), ARKIT)
+    assert np.mean(retarget(there, RHUBARB).values.argmax(axis=1) == letters) > 0.8
 
 
 def test_an_open_vowel_is_not_taken_for_a_round_one():

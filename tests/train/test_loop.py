@@ -203,10 +203,13 @@ def test_a_recipe_is_read_before_it_is_run(change, sentence):
 
 def test_of_a_corpus_without_phones_none_are_learnt(corpus, tmp_path, monkeypatch):
     """A head that nobody teaches would say of everything that it is speech, or none."""
-    assert with_phones(smallest().model, corpus).speech.phones
+    assert with_phones(smallest(), corpus).speech.phones
+    recipe = smallest()
+    silent = {"generator": replace(recipe.stages["generator"], weights={"phones": 0.0})}
+    assert not with_phones(replace(recipe, stages=recipe.stages | silent), corpus).speech.phones
     read = type(corpus).read
     monkeypatch.setattr(type(corpus), "read", lambda self, entry: replace(read(self, entry), phones=()))
-    assert not with_phones(smallest().model, corpus).speech.phones
+    assert not with_phones(smallest(), corpus).speech.phones
     stage = replace(smallest().stages["generator"], task="regression", steps=1)
     kept = train(replace(smallest(), stages={"regression": stage}), corpus, tmp_path)
     assert not Regression.load(kept["regression"]).config.speech.phones

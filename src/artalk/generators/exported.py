@@ -30,6 +30,9 @@ LONGEST_CLIP = 500
 """Frames of a style clip looked at at once; a longer one is cut evenly and its parts' styles are averaged."""
 
 
+DONE = ("known", "decoder.", "memory.")
+"""How the names of those parts of a state begin that are the motion made so far; the others are what was heard."""
+
 CROWD = 16
 """Streams in one run of the model at most: more bring no more, and what they take of memory grows."""
 
@@ -209,18 +212,19 @@ class Exported(Generator):
         ]
 
     def change(self, state: Progress, condition: Condition, seed: int) -> Progress:
-        """What was heard and done so far stays; style, steering and chance are new.
+        """What was heard so far stays; style, steering and chance are new.
 
-        Where the steering takes another number of branches, each goes on from the first one's memory.
+        What was done stays where the style does. A past in another style would hold on to it: of a smile that was over
+        nothing had gone after six seconds.
         """
         fresh = self.begin(condition, seed)
-        count = fresh.style.shape[1]
-        arrays = dict(state.arrays)
-        for name, spec in self.facts["state"].items():
-            if "branches" in spec["shape"] and state.style.shape[1] != count:
-                axis = spec["shape"].index("branches")
-                arrays[name] = np.repeat(arrays[name].take([0], axis), count, axis)
-        return replace(fresh, window=state.window, arrays=arrays)
+        if np.array_equal(fresh.style, state.style):
+            arrays = state.arrays
+        else:
+            arrays = {
+                name: array if name.startswith(DONE) else state.arrays[name] for name, array in fresh.arrays.items()
+            }
+        return replace(fresh, window=state.window, arrays=fresh.arrays | arrays)
 
     def style(self, wish: Motion | Named | None) -> FloatArray | None:
         """The style vector (size,) of a clip of at least a second, of a named style or of a mix of them."""

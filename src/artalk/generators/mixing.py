@@ -6,28 +6,35 @@ and twice a style is hardly more than once. Motions mix evenly: half of a style 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
-from artalk.generators.generator import Condition, FloatArray, Generator
+from artalk.generators.generator import STRONGEST, Condition, FloatArray, Generator
+from artalk.motion import Motion
 
 LEAST = 1e-3
 """The least share that is worth a performance."""
+
+FARTHEST = 0.6
+"""Radians that a head turns at most where a style is exaggerated."""
 
 MOST = 4
 """Styles of a mix that are performed, those with the largest shares: a client who asks for all costs no more."""
 
 WEIGHTS = ARKIT.of_kind("weight")
+HEAD = ARKIT.slice("head")
 JAW, CLOSED = ARKIT.index("jawOpen"), ARKIT.index("mouthClose")
 
 
 class Part(NamedTuple):
-    """Where the model stands in one of the styles, and how much of its motion is shown."""
+    """Where the model stands in one of the styles, which that is, and how much of its motion is shown."""
 
     model: Any
+    style: str
     share: float
 
 
@@ -54,12 +61,17 @@ class Mixed(Generator):
 
     def begin(self, condition: Condition, seed: int) -> Mixture:
         """A state for each style; chance is the same for all."""
-        return tuple(Part(self.model.begin(part, seed), share) for share, part in self._shares(condition))
+        return tuple(
+            Part(self.model.begin(part, seed), _called(part), share) for share, part in self._shares(condition)
+        )
 
     def change(self, state: Mixture, condition: Condition, seed: int) -> Mixture:
-        """Each style goes on from what the one that was shown most has heard and done."""
-        heaviest = max(state, key=lambda part: part.share).model
-        return tuple(Part(self.model.change(heaviest, part, seed), share) for share, part in self._shares(condition))
+        """A style that stays goes on; one that is new has heard what the others have."""
+        running = {part.style: part.model for part in state}
+        return tuple(
+            Part(self.model.change(running.get(_called(part), state[0].model), part, seed), _called(part), share)
+            for share, part in self._shares(condition)
+        )
 
     def step(self, state: Mixture, samples: FloatArray) -> tuple[FloatArray, Mixture]:
         """The styles' frames, mixed."""
@@ -80,7 +92,7 @@ class Mixed(Generator):
         self, state: Mixture, made: Iterator[tuple[FloatArray, FloatArray | None, Any]]
     ) -> tuple[FloatArray, FloatArray | None, Mixture]:
         rows = [(part.share, *next(made)) for part in state]
-        after = tuple(Part(model, share) for share, _, _, model in rows)
+        after = tuple(part._replace(model=row[3]) for part, row in zip(state, rows, strict=True))
         _, frames, spoken, _ = rows[0]
         if len(rows) > 1:
             frames = np.sum([np.float32(share) * motion for share, motion, _, _ in rows], axis=0, dtype=np.float32)
@@ -97,9 +109,16 @@ class Mixed(Generator):
         return shares(condition)
 
 
+def _called(condition: Condition) -> str:
+    """What the style of a part is called: its name, a clip's fingerprint, "" for none."""
+    style = condition.style
+    return f"clip {sha256(style.values).hexdigest()}" if isinstance(style, Motion) else str(style or "")
+
+
 def _bound(frames: FloatArray) -> None:
-    """What goes beyond a style stays a face: weights within 0 and 1, lips not through each other."""
+    """What goes beyond a style stays a face: weights within 0 and 1, lips before each other, the head on its neck."""
     frames[:, WEIGHTS] = frames[:, WEIGHTS].clip(0, 1)
+    frames[:, HEAD] = frames[:, HEAD].clip(-FARTHEST, FARTHEST)
     frames[:, CLOSED] = np.minimum(frames[:, CLOSED], frames[:, JAW])
 
 
@@ -107,8 +126,8 @@ def shares(condition: Condition) -> list[tuple[float, Condition]]:
     """The conditions that a model performs under, each with one style or none, and their shares, which add up to 1."""
     style = condition.style
     named = {style: 1.0} if isinstance(style, str) else style if isinstance(style, Mapping) else None
-    if named is not None and not (all(0 <= share < np.inf for share in named.values()) and sum(named.values()) > 0):
-        raise BadInput(f"a mix of styles has shares of at least 0 and some above, got {dict(named)}")
+    if named is not None and not (all(0 <= share <= STRONGEST for share in named.values()) and sum(named.values()) > 0):
+        raise BadInput(f"a mix of styles has shares of 0 to {STRONGEST:g} and some above 0, got {dict(named)}")
     strength = 0.0 if style is None else condition.style_strength
     total = 1.0 if named is None else max(sum(named.values()), 1.0)
     styled = [(1.0, style)] if named is None else _foremost({name: share / total for name, share in named.items()})

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from artalk.channels import ARKIT, ARKIT_SHAPES, Channels, Group
 from artalk.motion import Motion
+from artalk.retarget.solve import minimise
 from artalk.retarget.visemes import funnel, mixing_matrix, parted, sides
 
 LETTERS = tuple("ABCDEFGHX")
@@ -56,10 +57,13 @@ MOST = 98
 
 OPENINGS, ROUNDINGS, BEND = (0.15, 0.6), (0.2, 0.75), 2.0
 """Within which these lie, and the bend of `Range`: consonants of a sentence are half as wide as its vowels, not nearly
-shut (measured with the sentences and phones of `benchmarks/mouth_cues.py`)."""
+shut (chosen by `benchmarks/mouth_cues.py`)."""
 
-ALIKE = 0.02
-"""Weights as near to a letter's pose were made of it."""
+ALIKE, LOOKED_AT = 0.02, 500
+"""Weights as near to a mix of letters were made of them, and how many frames are asked at most."""
+
+IN_USE = 0.05
+"""Opening or rounding from which on a mouth is in use: silence says nothing of how wide a take's D is."""
 
 SHORTEST = 0.04
 """Seconds, and two frames, that a letter lasts at least: animators draw no mouth for a single frame."""
@@ -87,7 +91,8 @@ def from_arkit(motion: Motion) -> Motion:
     """The letter nearest to the mouth in each frame of ARKit motion.
 
     Letters are drawn wider than people speak, so that a take is measured by itself: how far its mouth opens and rounds
-    at most is what an animator draws as D and F. What was made of letters is read as it was drawn. A letter stays until
+    at most while it is in use is what an animator draws as D and F. What was made of letters is read as it was drawn. A
+    letter stays until
     another is clearly nearer (`STICKY`) and lasts at least `SHORTEST`, so that cues do not flicker.
     """
     distances = _distances(_tells(motion, _range(motion)))
@@ -122,11 +127,21 @@ def _range(motion: Motion) -> Range:
     if not len(motion):
         return DRAWN
     weights = motion.values[:, : len(ARKIT_SHAPES)]
-    apart = np.stack([np.abs(weights - pose).max(axis=1) for pose in POSES]).min(axis=0)
-    if np.mean(apart < ALIKE) > 0.5:
+    moved = weights[weights.max(axis=1) > ALIKE].astype(np.float64)
+    if not len(moved) or _is_drawn(moved[:: math.ceil(len(moved) / LOOKED_AT)]):
         return DRAWN
-    opening, rounding = (float(np.percentile(values, MOST)) for values in (parted(motion), _rounded(motion)))
+    apart, rounded = parted(motion), _rounded(motion)
+    used = (apart > IN_USE) | (rounded > IN_USE)
+    if not used.any():
+        return DRAWN
+    opening, rounding = (float(np.percentile(values[used], MOST)) for values in (apart, rounded))
     return Range(float(np.clip(opening, *OPENINGS)), float(np.clip(rounding, *ROUNDINGS)), BEND)
+
+
+def _is_drawn(weights: NDArray[np.float64]) -> bool:
+    """Whether most of (frames, 52) weights are letters, or lie between letters that fade into one another."""
+    shares = minimise(POSES @ POSES.T + 1e-9 * np.eye(len(POSES)), weights @ POSES.T)
+    return bool(np.mean(np.abs(shares @ POSES - weights).max(axis=1) < ALIKE) > 0.5)
 
 
 def _rounded(motion: Motion) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ class Limits:
     session_seconds: float = 4 * 3600.0
     hello_seconds: float = 10.0
     idle_seconds: float = 60.0
-    message_bytes: int = 4 << 20
+    message_bytes: int = 16 << 20
     messages_per_second: float = 1000.0
     unsent_frames: int = 50
     lowest_rate: int = 8000

@@ -29,7 +29,7 @@ from artalk.models.speech.cache import Features
 from artalk.models.speech.pretrained import Pretrained
 from artalk.rigs.head import head
 from artalk.train import held
-from artalk.train.recipe import Recipe, Stage, Task
+from artalk.train.recipe import COUNTED, Recipe, Stage, Task
 from artalk.train.windows import Hear, Shape, Takes
 
 Figures = dict[str, float]
@@ -344,7 +344,7 @@ def _further(model: Artalk, stage: Stage, recipe: Recipe) -> Artalk:
 def _new(stage: Stage, recipe: Recipe, corpus: Corpus, made: Mapping[Task, Path]) -> Learner:
     if stage.task == "generator" and "generator" in made:
         return GeneratorLearner(_further(cast(Artalk, checkpoint.load(made["generator"]).model), stage, recipe))
-    config = stage.weigh(with_phones(recipe.model, corpus))
+    config = stage.weigh(with_phones(recipe, corpus))
     if stage.task == "codec":
         return CodecLearner(_measured(Codec(config.codec), corpus))
     if stage.task == "regression":
@@ -376,9 +376,11 @@ def seeded(seed: int) -> None:
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
 
 
-def with_phones(model: ArtalkConfig, corpus: Corpus) -> ArtalkConfig:
-    """The model's config with the project's phones, where the recipe names none and some can be learnt."""
-    if model.speech.phones or not model.weights.phones or not _says_phones(corpus):
+def with_phones(recipe: Recipe, corpus: Corpus) -> ArtalkConfig:
+    """The model's config with the project's phones, where it names none, some stage learns them and clips have them."""
+    model = recipe.model
+    taught = any(stage.weigh(model).weights.phones for stage in recipe.stages.values() if stage.task in COUNTED)
+    if model.speech.phones or not taught or not _says_phones(corpus):
         return model
     return replace(model, speech=replace(model.speech, phones=PHONES))
 
