@@ -16,6 +16,8 @@ from artalk.generators.living import trained
 from artalk.generators.mixing import CLOSED, FARTHEST, JAW, LEAST, MOST, WEIGHTS, Mixed, shares
 from artalk.generators.shipped import SHIPPED, shipped
 from artalk.motion import Motion
+from artalk.serve.settings import Limits
+from artalk.stream.session import Session
 from artalk.stream.state import pack, unpack_like
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello.flac"
@@ -135,6 +137,24 @@ def test_a_style_that_changes_is_soon_the_new_one(model):
     assert smiles(whole, part)[1] < 0.2
     assert smiles(part, whole)[1] > 0.2
     assert smiles(whole, none)[1] < 0.05
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_session_in_the_largest_mix_fits_into_a_message(name, hello):
+    """A saved one comes back in a server's message, and goes on to the last bit."""
+    mix = {"smiling": 0.2, "broad": 0.2, "lively": 0.2, "stern": 0.2, "left": 0.1}
+    session = Session(shipped(name), 16000, "free", style=mix)
+    session.feed(hello.samples)
+    session.run()
+    saved = session.save()
+    assert len(saved) < Limits().message_bytes
+    again = Session.restore(shipped(name), saved)
+    frames = []
+    for each in (session, again):
+        each.feed(hello.samples)
+        each.finish()
+        frames.append(np.concatenate([event.values for event in each.run() if isinstance(event, Motion)]))
+    assert np.array_equal(*frames)
 
 
 def test_names_that_nobody_knows_are_refused_whatever_their_share(model):

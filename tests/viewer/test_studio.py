@@ -205,7 +205,7 @@ def shown(studio, pose):
 
 
 def test_heads_of_ones_own(studio, tmp_path):
-    speech = artalk.animate("examples/hello.flac", model="visemes")
+    speech = artalk.animate("examples/hello.flac")  # whose open mouth has a funnel and a lowered lip
     pose = speech.values[np.argmax(speech.channel("jawOpen"))]
     frame = artalk.Motion(pose[None], ARKIT, speech.fps)
     vowels = vrm.from_arkit(frame).values[0][[vrm.VRM.index(name) for name in vrm.VOWELS]]

@@ -22,6 +22,8 @@ export interface Facts {
   spellings: Record<string, [number, string][]>;
   /** VRM's vowels as opening, spreading, funnel and pucker. */
   vowels: Record<string, [number, number, number, number]>;
+  /** How far a lowered or raised lip parts the mouth, beside the jaw. */
+  parting: number;
 }
 
 /** One frame: a number for each of `Facts.channels`. */

@@ -13,7 +13,7 @@ export function vowels(facts: Facts): (pose: Pose) => Record<string, number> {
   const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, k) => sum + x * b[k]!, 0);
   const square = basis.map((a, i) => basis.map((b, j) => dot(a, b) + (i === j ? 1e-4 : 0)));
   return (pose) => {
-    const told = tells(reader, pose);
+    const told = tells(reader, pose, facts.parting);
     const wanted = basis.map((row) => dot(row, told) - 0.003);
     const shares = names.map(() => 0);
     // Coordinate descent in a box: the problem is convex and has five unknowns.
@@ -27,14 +27,19 @@ export function vowels(facts: Facts): (pose: Pose) => Record<string, number> {
   };
 }
 
-/** How far lips are apart, spread, funnelled and puckered; a smile counts as spread as far as the mouth is open. */
-function tells(reader: Reader, pose: Pose): number[] {
+/**
+ * How far lips are apart, spread, funnelled and puckered; a smile counts as spread as far as the mouth is open, and a
+ * funnel as far as it is no lower lip that comes down.
+ */
+function tells(reader: Reader, pose: Pose, parting: number): number[] {
   const clip = (x: number): number => Math.min(Math.max(x, 0), 1);
-  const open = clip(reader.at(pose, "jawOpen") - reader.at(pose, "mouthClose"));
+  const lowered = reader.both(pose, "mouthLowerDown");
+  const jaw = clip(reader.at(pose, "jawOpen") - reader.at(pose, "mouthClose"));
+  const open = clip(jaw + parting * (lowered + reader.both(pose, "mouthUpperUp")));
   const spread = Math.max(
     reader.both(pose, "mouthStretch"),
     0.6 * reader.both(pose, "mouthSmile"),
     0.6 * reader.both(pose, "mouthDimple"),
   );
-  return [open, clip(spread * clip(open / 0.1)), clip(reader.at(pose, "mouthFunnel")), clip(reader.at(pose, "mouthPucker"))];
+  return [open, clip(spread * clip(open / 0.1)), clip(reader.at(pose, "mouthFunnel") - lowered), clip(reader.at(pose, "mouthPucker"))];
 }
