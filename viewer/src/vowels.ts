@@ -3,7 +3,7 @@
 import { Reader } from "./facts";
 import type { Facts, Pose } from "./facts";
 
-const ROUNDS = 60;
+const ROUNDS = 300;
 
 /** Finds the shares of vowels, 0 to 1 and together at most 1, that are nearest to a pose's mouth. */
 export function vowels(facts: Facts): (pose: Pose) => Record<string, number> {
