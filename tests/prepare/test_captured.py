@@ -128,7 +128,7 @@ def test_frames_without_a_face_are_no_style(tmp_path, capsys):
     assert 0.4 < seen.mean() < 0.65
     found = api.style_from(tmp_path / "take.csv")
     assert found.seconds == pytest.approx(seen.sum() / 60, abs=0.01)
-    followed = api.condition(Visemes(), tmp_path / "take.csv").style
+    followed = api.condition(api.generator("artalk-live"), tmp_path / "take.csv").style
     assert isinstance(followed, Motion)
     assert len(followed) == len(found.motion)
     assert "of the frames" in run(capsys, "show", tmp_path / "take.csv")[1]

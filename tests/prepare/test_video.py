@@ -13,7 +13,6 @@ from artalk.errors import BadInput
 from artalk.formats import npz
 from artalk.generators.living import trained
 from artalk.generators.shipped import shipped
-from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
 from artalk.prepare import output, preview, quality, video
 from artalk.prepare.tracker import chosen_face
@@ -193,7 +192,7 @@ def test_several_videos_are_one_style_and_one_person(grid, tmp_path, capsys):
 
 @pytest.mark.usefixtures("at_home")
 def test_a_video_is_a_style(grid):
-    style = api.condition(Visemes(), grid).style
+    style = api.condition(api.generator("artalk-live"), grid).style
     assert isinstance(style, Motion)
     assert len(style) == 75
 
