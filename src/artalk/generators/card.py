@@ -37,7 +37,7 @@ class Card:
         lines += [f"learnt    {_learnt(source)}" for source in self.card.get("sources", ())]
         lines += [f"limit     {limit}" for limit in self.card.get("limits", ())]
         figures = cast("Mapping[str, Any]", self.card.get("figures", {}))
-        groups = [group for group in figures.values() if isinstance(group, list)]
+        groups = [cast("list[dict[str, Any]]", group) for group in figures.values() if isinstance(group, list)]
         lines += [f"figure    {_figure(row)}" for group in groups for row in group if row.get("goal")]
         judged = [f"{name} {value:.3f}" for name, value in figures.items() if isinstance(value, float)]
         lines += [f"judged    {', '.join(judged)}"] if judged else []

@@ -95,7 +95,8 @@ class Mixed(Generator):
         after = tuple(part._replace(model=row[3]) for part, row in zip(state, rows, strict=True))
         _, frames, spoken, _ = rows[0]
         if len(rows) > 1:
-            frames = np.sum([np.float32(share) * motion for share, motion, _, _ in rows], axis=0, dtype=np.float32)
+            mixed = np.array([share for share, _, _, _ in rows], np.float32)
+            frames = np.tensordot(mixed, np.stack([motion for _, motion, _, _ in rows]), axes=1)
         if self.channels == ARKIT and min(share for share, _, _, _ in rows) < 0:
             _bound(frames)
         return frames, spoken, after
@@ -112,7 +113,7 @@ class Mixed(Generator):
 def _called(condition: Condition) -> str:
     """What the style of a part is called: its name, a clip's fingerprint, "" for none."""
     style = condition.style
-    return f"clip {sha256(style.values).hexdigest()}" if isinstance(style, Motion) else str(style or "")
+    return f"clip {sha256(style.values.tobytes()).hexdigest()}" if isinstance(style, Motion) else str(style or "")
 
 
 def _bound(frames: FloatArray) -> None:

@@ -141,11 +141,12 @@ def _range(motion: Motion) -> Range:
 def _is_drawn(weights: NDArray[np.float64]) -> bool:
     """Whether most of (frames, 52) weights are letters, or lie between letters that fade into one another."""
     shares = minimise(POSES @ POSES.T + 1e-9 * np.eye(len(POSES)), weights @ POSES.T)
-    return bool(np.mean(np.abs(shares @ POSES - weights).max(axis=1) < ALIKE) > 0.5)
+    apart: NDArray[np.float64] = np.abs(shares @ POSES - weights).max(axis=1)
+    return float(np.mean(apart < ALIKE)) > 0.5
 
 
 def _rounded(motion: Motion) -> NDArray[np.float64]:
-    return motion.channel("mouthPucker") + 0.6 * funnel(motion)
+    return motion.channel("mouthPucker").astype(np.float64) + 0.6 * funnel(motion)
 
 
 def _tells(motion: Motion, most: Range) -> NDArray[np.float64]:
@@ -166,7 +167,7 @@ def _tells(motion: Motion, most: Range) -> NDArray[np.float64]:
             0.3 * spread,
         ],
         axis=-1,
-    )
+    ).astype(np.float64)
 
 
 def _distances(told: NDArray[np.float64]) -> NDArray[np.float64]:

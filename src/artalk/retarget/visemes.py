@@ -1,5 +1,7 @@
 """ARKit ⇄ the fifteen visemes of Oculus/OVR LipSync, as avatars of Ready Player Me and others have them."""
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,7 +99,7 @@ def posed(weights: NDArray[np.floating]) -> Motion:
     """Poses of (poses, 52) ARKit weights as motion, a frame each."""
     values = np.zeros((len(weights), len(ARKIT)), np.float32)
     values[:, : len(ARKIT_SHAPES)] = weights
-    return Motion(values, ARKIT, 25)
+    return Motion(values, ARKIT, Fraction(25))
 
 
 def opening(motion: Motion) -> NDArray[np.float64]:
