@@ -63,8 +63,8 @@ def generator(model: Location = MODELS[0], raw: bool = False, run: Mapping[str, 
 
     The official release's model is at a path too: its `.pt`, the `.safetensors` that `convert` made of it, or a
     `.released.onnx`; the one that `artalk assets get` fetched is called "artalk-released". `raw` leaves out the
-    post-processing that comes with it; the others have none. `run` is how a model is run. Of a
-    trained one, how chance is drawn: `{"temperature": 0.5, "top_p.brows": 0.9}` (`generators.exported.Settings`). Of a
+    post-processing that comes with it; the others have none. `run` is how a model is run. Of a trained one, how chance
+    is drawn: `{"temperature": 0.5, "top_p.brows": 0.9}` (`generators.exported.Settings`). Of a
     `.pt` or `.safetensors`: `{"fast": True, "device": "cuda"}`, or one by one what docs/released.md lists.
     """
     name = fspath(model)
@@ -99,8 +99,8 @@ def _trained(name: str, run: Mapping[str, Any]) -> Generator:
     settings = Settings.wished(run)
     if name not in MODELS:
         return alive(Exported.load(name, settings))
-    found, made = shipped(name), trained(shipped(name))
-    return alive(made.with_settings(settings)) if run and made is not None else found
+    model = trained(shipped(name)) if run else None
+    return shipped(name) if model is None else alive(model.with_settings(settings))
 
 
 @cache
@@ -271,7 +271,7 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0, fps: 
     from artalk.generators.generator import Condition
 
     if style is not None:
-        made.check(Condition(""))
+        made.check(Condition(""))  # before any file is read: who follows no style needs none
     if not isinstance(style, str | PathLike):
         _expect_no_rate(fps, "none")
         return Condition(_given(style, made), strength)
@@ -301,7 +301,7 @@ def _given(
 ) -> Motion | Mapping[str, float] | None:
     """A style that is no file: none, shares of names, motion, or what was found of a person."""
     if isinstance(style, Motion):
-        return _in_channels(style, made)
+        return retarget(style, made.channels)
     if style is None or isinstance(style, Mapping):
         return style
     return _in_terms(style.motion, style.face, made)
@@ -326,7 +326,7 @@ def _followed(path: Path, made: Generator, fps: Fps | None) -> Motion:
     if not captured.is_meant(path):
         return _in_terms(_loaded(path, fps), "", made)
     found = captured.read(path, fps)
-    if not isinstance(found, captures.Capture) or (found.motion.channels != made.channels and "style" in made.accepts):
+    if not isinstance(found, captures.Capture) or found.motion.channels != made.channels:
         found = captured.solve(found)
     clip = found.motion if found.seen.all() else styles.sample(found.motion, found.seen)
     return _in_terms(clip, styles.face_of(path), made)
@@ -337,15 +337,10 @@ def _in_terms(style: Motion, face: str, made: Generator) -> Motion:
     from artalk.generators.living import trained
     from artalk.prepare import terms
 
-    clip, model = _in_channels(style, made), trained(made)
+    clip, model = retarget(style, made.channels), trained(made)
     if clip.channels != ARKIT or model is None:
         return clip
     return terms.fitting(clip, face, terms.of(model.card, model.facts.get("rules", ())))
-
-
-def _in_channels(style: Motion, made: Generator) -> Motion:
-    """A style clip of any rig, for a generator that follows styles in channels of its own."""
-    return style if "style" not in made.accepts else retarget(style, made.channels)
 
 
 def _share(name: str, share: str) -> float:

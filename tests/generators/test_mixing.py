@@ -118,6 +118,15 @@ def test_streams_of_mixes_stay_streams(model, hello):
     assert np.array_equal(model.step(after, rest)[0], model.step(unchanged, rest)[0])
 
 
+@pytest.mark.parametrize("block", [333, 5000])
+def test_however_the_sound_is_cut_a_mix_is_the_same_to_the_last_bit(model, hello, block):
+    mix = Condition({"smiling": 0.3, "broad": 0.4}, 1.7)
+    with model.stream(mix, 5, hello.sample_rate) as live:
+        pieces = [piece for at in range(0, len(hello), block) for piece in live.feed(hello.samples[at : at + block])]
+        pieces += live.finish()
+    assert np.array_equal(np.concatenate([piece.values for piece in pieces]), model.generate(hello, mix, 5).values)
+
+
 def test_a_style_that_changes_is_soon_the_new_one(model):
     """The past in the old style is not held on to, while what was heard is; so by share, by name, and to none."""
     sound = np.resize(artalk.listen(HELLO).resampled(16000).samples, 16000 * 10)

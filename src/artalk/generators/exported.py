@@ -218,13 +218,9 @@ class Exported(Generator):
         nothing had gone after six seconds.
         """
         fresh = self.begin(condition, seed)
-        if np.array_equal(fresh.style, state.style):
-            arrays = state.arrays
-        else:
-            arrays = {
-                name: array if name.startswith(DONE) else state.arrays[name] for name, array in fresh.arrays.items()
-            }
-        return replace(fresh, window=state.window, arrays=fresh.arrays | arrays)
+        stays = np.array_equal(fresh.style, state.style)
+        kept = {name: array for name, array in state.arrays.items() if stays or not name.startswith(DONE)}
+        return replace(fresh, window=state.window, arrays=fresh.arrays | kept)
 
     def style(self, wish: Motion | Named | None) -> FloatArray | None:
         """The style vector (size,) of a clip of at least a second, of a named style or of a mix of them."""

@@ -95,8 +95,10 @@ class Mixed(Generator):
         after = tuple(part._replace(model=row[3]) for part, row in zip(state, rows, strict=True))
         _, frames, spoken, _ = rows[0]
         if len(rows) > 1:
-            mixed = np.array([share for share, _, _, _ in rows], np.float32)
-            frames = np.tensordot(mixed, np.stack([motion for _, motion, _, _ in rows]), axes=1)
+            # One after the other: what a matrix product gives depends on how many frames there are.
+            frames = np.zeros_like(frames)
+            for share, motion, _, _ in rows:
+                frames += np.float32(share) * motion
         if self.channels == ARKIT and min(share for share, _, _, _ in rows) < 0:
             _bound(frames)
         return frames, spoken, after

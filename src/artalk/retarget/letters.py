@@ -49,6 +49,9 @@ MOUTHS: tuple[tuple[str, tuple[float, ...]], ...] = (
 """Mouths that are drawn as a letter: how far open (as jawOpen), rounded (as mouthPucker), with the lower lip under the
 teeth, closed, with the tongue out, spread. Lips close round (in "boo") and flat."""
 
+EMPHASIS = (1.6, 0.8, 1.0, 0.5, 1.2, 0.3)
+"""How much a difference in each of these counts."""
+
 WIDE, ROUND = 0.6, 0.75
 """Opening of a D and rounding of an F."""
 
@@ -92,8 +95,7 @@ def from_arkit(motion: Motion) -> Motion:
 
     Letters are drawn wider than people speak, so that a take is measured by itself: how far its mouth opens and rounds
     at most while it is in use is what an animator draws as D and F. What was made of letters is read as it was drawn. A
-    letter stays until
-    another is clearly nearer (`STICKY`) and lasts at least `SHORTEST`, so that cues do not flicker.
+    letter stays until another is clearly nearer (`STICKY`) and lasts at least `SHORTEST`, so that cues do not flicker.
     """
     distances = _distances(_tells(motion, _range(motion)))
     letters = _lasting(_sticky(distances), distances, max(2, math.ceil(SHORTEST * motion.fps)))
@@ -150,7 +152,7 @@ def _rounded(motion: Motion) -> NDArray[np.float64]:
 
 
 def _tells(motion: Motion, most: Range) -> NDArray[np.float64]:
-    """What letters are told apart by, (frames, 6): opening, rounding, lip under teeth, closing, tongue, spreading."""
+    """What letters are told apart by, (frames, 6), in the order and the units of `MOUTHS`."""
     apart, rounded = parted(motion), _rounded(motion)
     upper, lower = (motion.channel(f"mouthRoll{lip}").astype(np.float64) for lip in ("Upper", "Lower"))
     rolled = np.minimum(upper, lower)
@@ -159,12 +161,12 @@ def _tells(motion: Motion, most: Range) -> NDArray[np.float64]:
     spread = np.maximum(sides(motion, "mouthStretch"), 0.6 * sides(motion, "mouthSmile"))
     return np.stack(
         [
-            1.6 * WIDE * (apart / most.opening).clip(0, 1.2) ** most.bend,
-            0.8 * ROUND * (rounded / most.rounding).clip(0, 1.2),
+            WIDE * (apart / most.opening).clip(0, 1.2) ** most.bend,
+            ROUND * (rounded / most.rounding).clip(0, 1.2),
             0.7 * (lower - rolled) + 0.3 * sides(motion, "mouthUpperUp"),
-            0.5 * pressed.clip(0, 1) * (1 - apart / 0.08).clip(0, 1),
-            1.2 * motion.channel("tongueOut"),
-            0.3 * spread,
+            pressed.clip(0, 1) * (1 - apart / 0.08).clip(0, 1),
+            motion.channel("tongueOut"),
+            spread,
         ],
         axis=-1,
     ).astype(np.float64)
@@ -174,7 +176,7 @@ def _distances(told: NDArray[np.float64]) -> NDArray[np.float64]:
     """(frames, 9): how far each letter is from what is told, that of its nearest mouth."""
     found = np.full((len(told), len(LETTERS)), np.inf)
     for letter, mouth in MOUTHS:
-        distance = np.linalg.norm(told - np.array(mouth) * (1.6, 0.8, 1.0, 0.5, 1.2, 0.3), axis=-1)
+        distance = np.linalg.norm((told - np.array(mouth)) * EMPHASIS, axis=-1)
         column = LETTERS.index(letter)
         found[:, column] = np.minimum(found[:, column], distance)
     return found
