@@ -48,10 +48,10 @@ def drawing(motion: artalk.Motion) -> None:
             print(f"| gl against raster, {size} x {size}, mean difference | {difference:.2f} of 255 |")
 
 
-def streaming(sound: artalk.Audio) -> None:
+def streaming(sound: artalk.Audio, model: str) -> None:
     voice = sound.resampled(16000).samples
     long = artalk.Audio(np.resize(voice, 60 * 16000), 16000)
-    generator = artalk.generator()
+    generator = artalk.generator(model)
 
     def live() -> None:
         stream = generator.stream()
@@ -59,9 +59,12 @@ def streaming(sound: artalk.Audio) -> None:
             stream.feed(voice[start : start + 320])
         stream.finish()
 
-    print(f"| visemes live, a frame of 40 ms fed in blocks of 20 ms | {cost(live) / len(voice) * 640 * 1e3:.2f} ms |")
-    print(f"| visemes offline, 60 s | {60 / cost(lambda: generator.generate(long)):.0f} times real time |")
-    wide = np.resize(voice, 60 * 48000)
+    print(f"| {model} live, a frame of 40 ms fed in blocks of 20 ms | {cost(live) / len(voice) * 640 * 1e3:.2f} ms |")
+    print(f"| {model} offline, 60 s | {60 / cost(lambda: generator.generate(long)):.0f} times real time |")
+
+
+def resampling(sound: artalk.Audio) -> None:
+    wide = np.resize(sound.resampled(16000).samples, 60 * 48000)
     print(f"| 48 to 16 kHz, 60 s | {60 / cost(lambda: Resampler(48000, 16000).feed(wide)):.0f} times real time |")
 
 
@@ -71,7 +74,9 @@ def main() -> None:
     sound = artalk.listen(parser.parse_args().sound)
     print("| what | CPU time |\n|---|---|")
     drawing(artalk.animate(sound))
-    streaming(sound)
+    for model in ("visemes", "artalk", "artalk-live"):
+        streaming(sound, model)
+    resampling(sound)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def figures(found: dict[str, list[dict[str, Any]]]) -> list[str]:
     rows = [row for section in found.values() for row in section if row["goal"] and row["mean"] is not None]
     return [
         "Of held-out clips, by `benchmarks/default_model.py`, with 95 % intervals, in a style with likeness to its "
-        "clip, as the package uses the model:",
+        "clip, as the package uses the model. No training saw these clips, but which checkpoint ships and how far "
+        "likeness goes were chosen on clips among them:",
         "",
         "| figure | value | goal | met |",
         "|---|---|---|---|",
@@ -82,7 +83,7 @@ def words(name: str, card: dict[str, Any], model: Artalk, sizes: dict[str, float
         f"# {name}",
         "",
         f"Speech to ARKit's 52 weights and the head's rotation at 25 fps: {count / 1e6:.1f} M parameters, windows "
-        f"of {config.codec.window} frames at scales {list(config.codec.scales)}, {config.speech.lookahead} frames of "
+        f"of {config.codec.window} frames at scales {list(config.codec.scales)}, {config.speech.lookahead * 40} ms of "
         "look-ahead.",
         "",
         "| file | MB |",

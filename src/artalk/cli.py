@@ -123,7 +123,7 @@ def animate(
     device: Annotated[str | None, typer.Option("--device", help="Of the released model: cpu, cuda, cuda:1.")] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", help="NAME=VALUE: temperature=0.5, top_p=0.9; of the released model encoder=bfloat16."),
+        typer.Option("--run", help="NAME=VALUE: temperature, top_p, sound_guidance; of the released model encoder=bfloat16."),
     ] = None,
     channel: Channel = None,
     fps: FpsOption = None,
@@ -441,7 +441,7 @@ def train(
 @app.command()
 def evaluate(
     corpus: Annotated[str, typer.Argument(help="The folder of a corpus; its validation split is judged on.")],
-    models: Annotated[list[str], typer.Argument(help="rest, mean, rules, nearest, or files: .onnx, .safetensors.")],
+    models: Annotated[list[str], typer.Argument(help="artalk, artalk-live, rest, mean, rules, nearest, or files: .onnx, .safetensors.")],
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips at most.")] = 80,
     source: Annotated[str | None, typer.Option("--source", help="Only clips of this source.")] = None,
     rig: Rig = "head",

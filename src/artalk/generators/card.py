@@ -27,7 +27,7 @@ class Card:
         return asdict(self)
 
     def words(self) -> str:
-        """Some lines for a person; figures are those with a goal, of the model by itself: without likeness to clips.
+        """Some lines for a person; figures are those with a goal, of the model as the package runs it.
 
         Of a model as its training wrote it they are those of the validation clips.
         """
