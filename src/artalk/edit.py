@@ -25,8 +25,10 @@ PARTS: dict[str, tuple[int, ...]] = {
 """Parts of a face, as columns of ARKit motion, that `scaled` strengthens or calms."""
 
 
-def check(gains: Mapping[str, float]) -> None:
-    """Raise `BadInput` for an unknown part or a gain outside 0..10."""
+def check(gains: Mapping[str, float], channels: Channels = ARKIT) -> None:
+    """Raise `BadInput` for an unknown part or a gain outside 0..10, `Unsupported` for `channels` that have no parts."""
+    if channels != ARKIT:
+        raise Unsupported(f"gains are for {ARKIT.name} motion, got {channels.name}; retarget it first")
     for part, gain in gains.items():
         if part not in PARTS:
             raise BadInput(f"a gain is for one of {', '.join(PARTS)}, got {part!r}")
@@ -39,14 +41,8 @@ def scaled(motion: Motion, gains: Mapping[str, float]) -> Motion:
 
     Weights stay in 0..1. Raises `BadInput` for an unknown part or a gain outside 0..10.
     """
-    _wants_arkit(motion.channels)
-    check(gains)
+    check(gains, motion.channels)
     values = motion.values.copy()
     for part, gain in gains.items():
         values[:, PARTS[part]] *= np.float32(gain)
     return Motion(values, motion.channels, motion.fps, motion.start).clipped()
-
-
-def _wants_arkit(channels: Channels) -> None:
-    if channels != ARKIT:
-        raise Unsupported(f"gains are for {ARKIT.name} motion, got {channels.name}; retarget it first")

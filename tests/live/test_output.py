@@ -1,6 +1,8 @@
 """Datagrams that arrive, receivers that come and go, addresses that are none."""
 
 import socket
+import threading
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +20,7 @@ from artalk.live.performance import Performance
 from artalk.live.source import File
 from artalk.motion import Motion
 from artalk.stream.playout import Playout
+from tests.stream.generators import Loud
 
 REST = np.zeros(len(ARKIT), np.float32)
 FPS = Fraction(60)
@@ -62,6 +65,45 @@ def test_a_host_that_is_nowhere_is_no_error():
     for frame in range(3):
         output.send(REST, frame, FPS)
     assert (output.sent, output.lost, output.port) == (0, 3, 39539)
+
+
+def test_a_slow_name_server_holds_nobody_up(monkeypatch, receiver):
+    asked = threading.Event()
+
+    def look(*_, **__):
+        asked.wait(20)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    slow = open_output("vmc://pc.example")
+    began = time.monotonic()
+    for frame in range(5):
+        slow.send(REST, frame, FPS)
+    assert time.monotonic() - began < 2
+    assert (slow.sent, slow.lost) == (0, 5)
+    asked.set()
+
+
+def test_a_host_that_moves_is_found_again(monkeypatch, receiver):
+    places = [("127.0.0.1", 9), receiver.getsockname()]
+    found = [(socket.AF_INET, 0, 0, "", places[0])]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr("artalk.live.output.AGAIN", 0.0)
+    output = open_output("vmc://pc.example")
+    output.send(REST, 0, FPS)
+    found[0] = (socket.AF_INET, 0, 0, "", places[1])
+    for frame in range(100):
+        output.send(REST, frame, FPS)
+        time.sleep(0.01)
+        receiver.setblocking(False)
+        try:
+            assert receiver.recv(4096).startswith(b"#bundle")
+            break
+        except BlockingIOError:
+            continue
+    else:
+        pytest.fail("nothing came to the new place")
+    output.close()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +171,29 @@ def test_a_performance_shows_what_is_said_in_time():
     assert int(np.argmax(lags)) / 50 == pytest.approx(performance.delay, abs=0.05)
     assert shown[-10:].max() < 0.02
     assert performance.playout.held < 10
+
+
+def test_a_model_that_takes_its_time_stops_no_frame():
+    """Its window of 0.4 s takes 0.15 s; frames once waited for it, and what was said meanwhile was dropped."""
+
+    class Slow(Loud):
+        def step(self, state, samples):
+            time.sleep(0.15)
+            return super().step(state, samples)
+
+    class Clocked(Seen):
+        def send(self, pose, frame, fps):
+            self.poses.append((time.monotonic(), pose))
+
+    seen = Clocked()
+    sound = File(Audio(np.full(2 * 16000, 0.5, np.float32), 16000))
+    performance = Performance(Slow(window=10, lookahead=0, rate=16000), sound, [seen], Fraction(50))
+    performance.run()
+    assert performance.delay > 0.4 + 0.04 + 0.15
+    assert performance.session.counters.samples_dropped == performance.session.counters.frames_dropped == 0
+    jaw = np.array([pose[ARKIT.index("jawOpen")] for _, pose in seen.poses])
+    assert (jaw > 0.4).sum() > 80
+    assert np.median(np.diff([at for at, _ in seen.poses])) < 0.05
 
 
 def test_a_file_is_heard_at_its_own_pace(monkeypatch):

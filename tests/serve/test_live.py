@@ -212,6 +212,7 @@ def test_a_saved_session_goes_on_at_another_server_with_the_same_secret(hello):
             saved = live.save()
             before += list(live.receive())
         with connect(second.url, pace="free", resume=saved) as live:
+            live.ping()
             live.feed(hello[10000:])
             after = motion(live.finish())
         joined = Motion.join([motion(before).cut(0, after.start), after])
@@ -393,6 +394,51 @@ def test_a_model_that_fails_fails_for_one_alone(hello):
         time.sleep(0.05)
         assert list(good.receive()) == [], "a session that is over has nothing more, and no error"
         np.testing.assert_array_equal(got.values, Loud(1, 1, 16000).generate(Audio(hello, 16000)).values)
+
+
+def test_a_model_that_fails_is_counted_as_that():
+    with running(models={"broken": Broken(1, 1, 16000)}) as server:
+        with connect(server.url, pace="free") as bad:
+            bad.feed(np.ones(16000, np.float32))
+            bad.finish()
+        for _ in range(100):
+            text = server.http("/metrics")[2].decode()
+            if 'ended_total{reason="failed"} 1.0' in text:
+                break
+            time.sleep(0.02)
+        assert 'ended_total{reason="failed"} 1.0' in text
+
+
+def test_the_time_of_a_session_goes_on_where_it_was_saved(hello):
+    key = Settings(secret="shared", drain_seconds=0.2)
+    with running(key) as first, running(key) as second:
+        with connect(first.url, pace="burst") as live:
+            live.feed(hello[:16000])
+            until = time.monotonic() + 1.5
+            while time.monotonic() < until:
+                list(live.receive(0.05))
+            saved = live.save()
+            assert live.health is not None
+            before = live.health.clock
+        with connect(second.url, pace="burst", resume=saved) as live:
+            while live.health is None:
+                list(live.receive(0.05))
+            assert live.health.clock > before + 0.5
+
+
+def test_no_style_is_a_style_that_can_be_asked_for(server, hello):
+    with connect(server.url, pace="free", style={}) as live:
+        live.change(style={})
+        live.feed(hello)
+        got = motion(live.finish())
+    np.testing.assert_array_equal(got.values, offline(hello).values)
+
+
+def test_why_a_server_opens_no_socket_is_said():
+    with running() as server:
+        server.server.ready = False
+        with pytest.raises(Refused, match="the server stops"):
+            connect(server.url)
 
 
 def test_nobody_there_is_said():

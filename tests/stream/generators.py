@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from artalk.channels import ARKIT
+from artalk.channels import ARKIT, FLAME
 from artalk.generators.generator import Generator
 
 JAW = ARKIT.index("jawOpen")
@@ -38,6 +38,18 @@ class Loud(Generator):
         for frame in frames[:count]:
             total += float(frame)
         return values, Heard(state.frames + count, total)
+
+
+class Flame(Loud):
+    """A FLAME model that never rests."""
+
+    def __init__(self, window=3, lookahead=2, rate=1000):
+        super().__init__(window, lookahead, rate)
+        self.channels = FLAME
+
+    def step(self, state, samples):
+        frames, after = super().step(state, samples)
+        return np.full((len(frames), len(FLAME)), 0.3, np.float32), after
 
 
 def noise(seconds, rate=1000, seed=1):

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import artalk
 from artalk.audio import Audio
-from artalk.channels import ARKIT
+from artalk.channels import ARKIT, FLAME
 from artalk.edit import PARTS
 from artalk.errors import BadInput, Unsupported
+from artalk.generators.generator import Condition
 from artalk.generators.living import Living
 from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
@@ -20,7 +21,7 @@ from artalk.stream.backlog import Backlog, BufferFull
 from artalk.stream.glide import GLIDE, SHUT
 from artalk.stream.protocol import Ended, Finished, Interrupted, Placed
 from artalk.stream.session import BadState, Pacing, Session
-from tests.stream.generators import BROW, JAW, Loud, noise
+from tests.stream.generators import BROW, JAW, Flame, Loud, noise
 
 RATE = 1000
 TICK = 0.02
@@ -215,6 +216,106 @@ def test_new_words_after_an_interruption_open_the_mouth():
     shown = frames(log[log.index(stopped) :])
     assert max(shown[k][JAW] for k in range(stopped.frame + 6, first - 2)) < 0.02
     assert min(shown[k][JAW] for k in range(first + 1, first + 20)) > 0.3
+
+
+@pytest.mark.parametrize("wish", [{"seed": 9}, {"gains": {"head": 0.5}}, {"seed": 9, "gains": {"lips": 1.5}}])
+def test_a_change_does_not_open_an_interrupted_mouth(wish):
+    session, log = Session(Loud(window=1, lookahead=1), RATE, "burst"), []
+    session.feed(noise(8))
+    for k in range(90):
+        if k == 50:
+            log.clear()
+            session.interrupt()
+        if k in (52, 56):
+            session.change(**{**wish, "gains": {"head": k / 100}})
+        log += session.run(k * TICK)
+    stopped, shown = only(log, Interrupted)[0].frame, frames(log)
+    assert shown[stopped][JAW] > 0.2
+    assert max(shown[k][JAW] for k in shown if k >= stopped + math.ceil(SHUT * 25)) < 0.01
+
+
+def test_an_interruption_shuts_the_mouth_of_a_flame_model():
+    session = Session(Flame(window=1, lookahead=1), RATE, "free")
+    session.feed(noise(2))
+    before = frames(session.run())
+    session.interrupt(frame=20)
+    after = frames(session.run())
+    assert before[19].min() > 0.2
+    assert min(after) == 20
+    for name, end in (("jaw", 0.0), ("expression", 0.0), ("head", 0.3)):
+        np.testing.assert_allclose(after[20 + math.ceil(SHUT * 25)][FLAME.slice(name)], end, atol=0.2 * end)
+
+
+def test_a_change_while_the_model_works_makes_no_leap():
+    """The glide once began at the change, and was nearly over when the first frames of the new life came."""
+    generator, sound = Visemes(), artalk.listen("examples/hello.flac").resampled(16000).samples
+    session = Session(generator, 16000, "free", seed=1)
+    session.feed(sound[:32000])
+    session.run()
+    session.feed(sound[32000:])
+    under_way = session.due(8)
+    session.change(seed=5)
+    session.done(*generator.step(*under_way))
+    made = np.stack(list(frames([*session.events(), *session.run()]).values()))
+    assert np.abs(np.diff(made, axis=0))[:, ARKIT.slice("head")].max() < 0.03
+
+
+def test_what_is_already_so_changes_nothing():
+    generator, sound = Visemes(), artalk.listen("examples/hello.flac").resampled(16000).samples[:48000]
+    shown = []
+    for wishes in ([], [{"seed": 1}, {"style": {}}, {"gains": {"head": 0.5}}, {}]):
+        session = Session(generator, 16000, "free", seed=1, gains={"head": 0.5})
+        session.feed(sound[:20000])
+        events = session.run()
+        for wish in wishes:
+            session.change(**wish)
+        session.feed(sound[20000:])
+        shown.append(np.stack(list(frames([*events, *session.run()]).values())))
+    np.testing.assert_array_equal(*shown)
+
+
+def test_wishes_are_granted_together_or_not_at_all():
+    session = Session(Visemes(), 16000, "free")
+    with pytest.raises(Unsupported):
+        session.change(gains={"lips": 2.0}, style={"happy": 1.0})
+    session.feed(noise(1, 16000))
+    plain = Visemes().generate(Audio(noise(1, 16000), 16000)).values
+    made = np.stack(list(frames(session.run()).values()))
+    np.testing.assert_array_equal(made, plain[: len(made)])
+
+
+def test_gains_are_for_a_face_that_has_parts():
+    with pytest.raises(Unsupported, match="gains are for arkit"):
+        Session(Flame(), RATE, "free", gains={"head": 0.5})
+    session = Session(Flame(), RATE, "free")
+    with pytest.raises(Unsupported, match="gains are for arkit"):
+        session.change(gains={"head": 0.5})
+    session.change(gains={})
+
+
+def test_a_long_window_is_no_falling_behind():
+    """Sound that comes while a model of 4 s works is heard afterwards."""
+    session = Session(Loud(window=100, lookahead=0), RATE, "live")
+    for k in range(300):
+        session.feed(noise(TICK, seed=k))
+        if k % 125 != 0:  # the model works for 2.5 s
+            continue
+        session.run(k * TICK)
+    assert session.counters.frames_dropped == session.counters.samples_dropped == 0
+
+
+def test_a_style_clip_outlives_a_save():
+    model, hello = artalk.generator("artalk"), artalk.listen("examples/hello.flac")
+    clip = model.generate(hello, Condition({"smiling": 1.0}))
+    session = Session(model, hello.sample_rate, "free", style=clip)
+    session.feed(hello.samples)
+    session.run()
+    there = Session.restore(model, session.save())
+    for each in (session, there):
+        each.change(seed=3)
+        each.feed(hello.samples)
+    here, there = (np.stack(list(frames(each.run()).values())) for each in (session, there))
+    np.testing.assert_array_equal(here, there)
 
 
 def test_an_interruption_takes_back_only_what_was_not_shown():

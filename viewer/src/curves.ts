@@ -43,7 +43,9 @@ export class Curves {
   private readonly reader: Reader;
   private readonly style: CSSStyleDeclaration;
   private past: Moment[] = [];
+  /** The loudest of each hundredth of a second of the take, and the shape that they have in so many pixels. */
   private peaks: Float32Array = new Float32Array();
+  private outline: { across: number; shape: Path2D } | null = null;
   private player: Player | null = null;
   private held = false;
 
@@ -68,6 +70,10 @@ export class Curves {
   show(player: Player | null): void {
     this.player = player;
     this.past = [];
+    this.outline = null;
+    // Live there is no place to go to.
+    this.canvas.tabIndex = player ? 0 : -1;
+    this.canvas.setAttribute("aria-disabled", String(!player));
     if (!player) return;
     const { samples, rate } = player.take;
     const step = rate / 100;
@@ -94,7 +100,7 @@ export class Curves {
 
   private drawPast(now: number, lanes: Lane[], width: number, height: number): void {
     const x = (time: number): number => LEFT + (1 - (now - time) / LIVE_SPAN) * (width - LEFT);
-    this.wave(this.past.map(({ time, loudness }) => [x(time), loudness]));
+    this.wave(shape(this.past.map(({ time, loudness }) => [x(time), loudness])));
     lanes.forEach((lane, k) =>
       this.lane(lane, this.past.map(({ time, pose }) => [x(time), lane.value(this.reader, pose)]), k, lanes.length, width, height),
     );
@@ -106,7 +112,7 @@ export class Curves {
     const overview = (time: number): number => LEFT + (time / take.seconds) * across;
     const [from, to] = this.window(player);
     const x = (time: number): number => LEFT + ((time - from) / (to - from)) * across;
-    this.wave(Array.from(this.peaks, (peak, k) => [overview(k / 100), peak]));
+    this.wave(this.outlined(across));
     if (to - from < take.seconds) {
       this.pen.fillStyle = this.color("--veil");
       this.pen.fillRect(overview(from), 0, overview(to) - overview(from), WAVE);
@@ -133,13 +139,21 @@ export class Curves {
     return [from, from + span];
   }
 
-  private wave(line: [number, number][]): void {
-    const half = (loud: number): number => Math.max(0.5, Math.min(loud, 1) * (WAVE / 2 - 2));
-    this.pen.beginPath();
-    for (const [x, loud] of line) this.pen.lineTo(x, WAVE / 2 - half(loud));
-    for (const [x, loud] of line.toReversed()) this.pen.lineTo(x, WAVE / 2 + half(loud));
+  /** The take's sound, made once for a width: an hour has 360,000 peaks. */
+  private outlined(across: number): Path2D {
+    if (this.outline?.across !== across) {
+      const line = reduced(this.peaks, Math.ceil(across)).map((peak, k, all): [number, number] => [
+        LEFT + (k / all.length) * across,
+        peak,
+      ]);
+      this.outline = { across, shape: shape(line) };
+    }
+    return this.outline.shape;
+  }
+
+  private wave(shape: Path2D): void {
     this.pen.fillStyle = this.color("--wave");
-    this.pen.fill();
+    this.pen.fill(shape);
   }
 
   private lane(lane: Lane, line: [number, number][], k: number, of: number, width: number, height: number): void {
@@ -178,6 +192,22 @@ export class Curves {
   private color(name: string): string {
     return this.style.getPropertyValue(name);
   }
+}
+
+/** A line of places and loudnesses as a shape round the middle of the upper strip. */
+function shape(line: [number, number][]): Path2D {
+  const half = (loud: number): number => Math.max(0.5, Math.min(loud, 1) * (WAVE / 2 - 2));
+  const path = new Path2D();
+  for (const [x, loud] of line) path.lineTo(x, WAVE / 2 - half(loud));
+  for (const [x, loud] of line.toReversed()) path.lineTo(x, WAVE / 2 + half(loud));
+  return path;
+}
+
+/** The peaks in at most `count` pieces, of each the highest. */
+function reduced(peaks: Float32Array, count: number): number[] {
+  const pieces = Math.min(peaks.length, count);
+  const at = (k: number): number => Math.floor((k * peaks.length) / pieces);
+  return Array.from({ length: pieces }, (_, k) => Math.max(...peaks.subarray(at(k), at(k + 1))));
 }
 
 /** The loudest of some samples, 0 to 1, drawn larger where it is soft. */

@@ -7,6 +7,7 @@ import type { Actor } from "./actor";
 import { Reader } from "./facts";
 import type { Facts, Pose, Triple } from "./facts";
 import { Joint } from "./joints";
+import { file } from "./server";
 import { Shapes } from "./shapes";
 
 const VERTEX = `
@@ -88,7 +89,7 @@ class Light {
 }
 
 export async function loadHead(facts: Facts): Promise<Actor> {
-  const gltf = await new GLTFLoader().loadAsync("head.glb");
+  const gltf = await new GLTFLoader().parseAsync(await (await file("head.glb")).arrayBuffer(), "");
   const light = new Light(facts);
   const reader = new Reader(facts.channels);
   const names = facts.channels.slice(0, 52);

@@ -2,15 +2,16 @@
 
 import type { Pose } from "./facts";
 import { Playout, rows } from "./playout";
-import type { FromServer, Health, Welcome } from "./protocol";
-import { Session } from "./server";
+import type { Change, FromServer, Health, Welcome } from "./protocol";
+import { Session, unfit } from "./server";
 import type { Wishes } from "./server";
 
 const PING_SECONDS = 5;
 const LONGEST_WAIT = 8;
 
 export interface Vitals {
-  state: "joining" | "here" | "away";
+  /** `refused`: not again before something else is wished for. */
+  state: "joining" | "here" | "away" | "refused";
   /** Milliseconds from a sound at the microphone to its face, once known. */
   latency: number | null;
   /** Milliseconds to the server and back. */
@@ -30,6 +31,8 @@ export class Live {
   /** This page's time at which sample 0 was heard. */
   private heardFrom = Infinity;
   private wishes: Wishes;
+  /** What the session was told of them; null where that is not sure. */
+  private told: Wishes | null = null;
   private placed: { sample: number; time: number } | null = null;
   private tries = 0;
   private timer = 0;
@@ -46,7 +49,7 @@ export class Live {
   join(): void {
     this.leave();
     this.vitals.state = "joining";
-    this.session = new Session(this.rate, "live", this.wishes, (message) => this.hear(message), () => this.lost());
+    this.session = new Session(this.rate, "live", () => (this.told = this.wishes), (message) => this.hear(message), () => this.lost());
   }
 
   leave(): void {
@@ -83,13 +86,14 @@ export class Live {
     this.heardFrom = Infinity;
   }
 
-  /** Go on otherwise; a session that has a style can have another but not none, so that one begins anew. */
+  /** Go on otherwise. */
   wish(wishes: Wishes): void {
-    const styled = Object.keys(this.wishes.style).length > 0;
     this.wishes = structuredClone(wishes);
-    const free = Object.keys(wishes.style).length === 0;
-    if (free && styled && this.session) this.join();
-    else this.session?.send({ kind: "change", ...this.wishes, style: free ? null : this.wishes.style });
+    if (this.vitals.state === "refused") return this.join();
+    if (!this.session?.open) return; // its `Hello` will say them
+    const others = changed(this.told, this.wishes);
+    if (others) this.session.send({ kind: "change", ...others });
+    this.told = this.wishes;
   }
 
   pose(): Pose | null {
@@ -107,6 +111,7 @@ export class Live {
       case "welcome":
         this.tries = 0;
         this.welcome = message;
+        if (unfit(message)) return this.giveUp("unfit", unfit(message));
         this.playout = new Playout(message.fpsNumerator / message.fpsDenominator);
         this.vitals.state = "here";
         break;
@@ -126,9 +131,18 @@ export class Live {
         this.vitals.trip = 1000 * (seconds() - message.time);
         break;
       case "fault":
+        if (message.code === "bad_hello") return this.giveUp(message.code, message.message);
+        this.told = null; // what it would not do it may have done in part
         this.refused(message.code, message.message);
         break;
     }
+  }
+
+  /** The server's model is not for us or for what we wish for: asking the same again would not change that. */
+  private giveUp(code: string, why: string): void {
+    this.leave();
+    this.vitals.state = "refused";
+    this.refused(code, why);
   }
 
   private lost(): void {
@@ -136,4 +150,15 @@ export class Live {
     this.tries += 1;
     this.timer = window.setTimeout(() => this.join(), 1000 * Math.min(0.5 * 2 ** this.tries, LONGEST_WAIT));
   }
+}
+
+/** What of the wishes is another than before, all of them where that is not known; null where nothing is. */
+function changed(before: Wishes | null, now: Wishes): Omit<Change, "kind"> | null {
+  const differs = (name: keyof Wishes): boolean => JSON.stringify(before?.[name]) !== JSON.stringify(now[name]);
+  if (!differs("seed") && !differs("style") && !differs("gains")) return null;
+  return {
+    seed: differs("seed") ? now.seed : null,
+    style: differs("style") ? now.style : null,
+    gains: differs("gains") ? now.gains : null,
+  };
 }

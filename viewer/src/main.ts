@@ -7,9 +7,9 @@ import type { Facts, Pose } from "./facts";
 import { loadHead } from "./head";
 import { Live } from "./live";
 import { Microphone } from "./microphone";
-import { askForToken, clock, download, element, say, theme } from "./page";
+import { askForToken, attempt, clock, download, element, hush, say, theme } from "./page";
 import { Panel } from "./panel";
-import { animate, info, token, WantsToken } from "./server";
+import { animate, file, info, token, WantsToken } from "./server";
 import type { Info } from "./server";
 import { Stage } from "./stage";
 import { Player, readTake, Take } from "./take";
@@ -23,10 +23,25 @@ const FORMATS: [string, string][] = [
   ["npz", "numbers for Python"],
 ];
 
+const SAMPLE = "hello.flac";
+
 const HEAD_FILE = /\.(glb|vrm)$/i;
 
 /** Seconds after which a hidden page gives its place at the server back. */
 const HIDDEN_SECONDS = 60;
+
+/** Milliseconds that a take may take to sound before the page says how. */
+const HINT = 600;
+
+/** Milliseconds between two looks at how things are, and how many without a sound until the sound card is let go. */
+const LOOK = 250;
+const IDLE_LOOKS = 8;
+
+/** Keys that do something when they are held. */
+const REPEATED = /^arrow/;
+
+/** Keys that a slider wants for itself. */
+const SLIDING = /^(arrow.*|home|end|page.*)$/;
 
 class Studio {
   private readonly stage: Stage;
@@ -38,9 +53,13 @@ class Studio {
   private player: Player | null = null;
   private actor: Actor | null = null;
   private recorded: Int16Array[] | null = null;
-  private takes = 0;
+  /** What was recorded in this visit. */
+  private readonly takes: Take[] = [];
   private loudness = 0;
   private hiding = 0;
+  private idle = 0;
+  /** A take waits for its first playing, as a browser lets nothing sound on a page that was not touched. */
+  private unheard = false;
   private shown: Pose | null = null;
   private firstFace = 0;
 
@@ -52,17 +71,18 @@ class Studio {
     this.curves = new Curves(element<HTMLCanvasElement>("curves"), facts);
     this.panel = new Panel(() => this.wish());
     this.offer(offers);
-    this.microphone = new Microphone(this.context, (samples) => this.listen(samples));
+    this.microphone = new Microphone(this.context, (samples) => this.listen(samples), () => this.unplugged());
     this.live = new Live(
       this.panel.wishes,
-      (code, message) => this.refused(code, message),
+      (code, message) => void this.refused(code, message),
     );
     this.stage = new Stage(element<HTMLCanvasElement>("stage"), facts, (now) => this.frame(now));
     this.wireButtons();
     this.wireKeys();
     this.wireDrops();
     this.wireMenus();
-    setInterval(() => this.tell(), 250);
+    this.wireVisits();
+    setInterval(() => this.look(), LOOK);
   }
 
   async begin(): Promise<void> {
@@ -85,6 +105,7 @@ class Studio {
       loudness: this.loudness,
       microphone: this.microphone.open,
       recording: this.recorded !== null,
+      takes: this.takes.length,
       playing: this.player?.playing ?? false,
       position: this.player?.position ?? 0,
       seconds: this.player?.take.seconds ?? 0,
@@ -112,10 +133,29 @@ class Studio {
 
   private tellPlace({ position, playing }: Player): void {
     const text = clock(position);
-    if (element("now").textContent !== text) element("now").textContent = text;
     element("play").toggleAttribute("data-playing", playing);
+    element("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    if (element("curves").getAttribute("aria-valuetext") === text) return;
+    element("now").textContent = text;
     element("curves").setAttribute("aria-valuenow", position.toFixed(1));
     element("curves").setAttribute("aria-valuetext", text);
+  }
+
+  private look(): void {
+    this.tell();
+    this.rest();
+  }
+
+  /** Let the sound card go while nothing plays or listens. */
+  private rest(): void {
+    this.idle = this.microphone.wanted || this.player?.playing ? 0 : this.idle + 1;
+    if (this.idle > IDLE_LOOKS && this.context.state === "running") void this.context.suspend();
+  }
+
+  /** Have the sound card back; on a page that was not touched yet that may take until it is. */
+  private wake(): Promise<void> {
+    this.idle = 0;
+    return this.context.resume();
   }
 
   /** Latency and health, quietly. */
@@ -124,10 +164,11 @@ class Studio {
     const { state, latency, trip, health } = this.live.vitals;
     const milliseconds = (value: number | null): string => (value === null ? "–" : `${Math.round(value)} ms`);
     const box = element("health");
-    box.dataset.state = this.player ? "here" : state;
+    const { whole, failed } = this.player?.take ?? { whole: false, failed: false };
+    box.dataset.state = !this.player ? state : failed ? "away" : "here";
     element("health-text").textContent = this.player
-      ? this.player.take.whole ? "take" : "performing"
-      : { joining: "joining", away: "no server", here: latency === null ? "live" : milliseconds(latency) }[state];
+      ? failed ? "not performed" : whole ? "take" : "performing"
+      : { joining: "joining", away: "no server", refused: "refused", here: latency === null ? "live" : milliseconds(latency) }[state];
     const facts = {
       "voice to face": milliseconds(latency),
       "to the server and back": milliseconds(trip),
@@ -152,36 +193,51 @@ class Studio {
   }
 
   /** A server that came back may run another model, which has other styles: what it does not know is forgotten. */
-  private refused(code: string, message: string): void {
-    say(message);
+  private async refused(code: string, message: string): Promise<void> {
+    if (this.player?.take.failed) say(message, 3600, () => this.performTake());
+    else say(message);
     if (code !== "bad_hello") return;
-    void info().then((offers) => {
-      this.offer(offers);
-      this.live.wish(this.panel.wishes);
-    }, () => undefined);
+    const before = JSON.stringify(this.panel.wishes);
+    try {
+      this.offer(await info());
+    } catch {
+      return; // the server went away, which is told elsewhere
+    }
+    if (JSON.stringify(this.panel.wishes) !== before) this.wish();
   }
 
   // ── live ──
 
   private async toggleMicrophone(): Promise<void> {
-    if (this.microphone.open) return this.closeMicrophone();
-    if (this.player) this.toLive();
-    try {
-      await this.context.resume();
-      await this.microphone.start();
-    } catch (error) {
-      return say((error as Error).message);
-    }
-    this.live.listenAt(this.context.sampleRate);
-    this.showMicrophone();
+    if (this.recorded) return this.record();
+    if (this.microphone.open) this.closeMicrophone();
+    else await this.openMicrophone();
   }
 
-  private closeMicrophone(): void {
-    this.recorded = null;
+  /** Whether it is open then. While the browser asks the user, a second call waits for the same answer. */
+  private async openMicrophone(): Promise<boolean> {
+    this.toLive();
+    void this.wake();
+    if (!(await this.microphone.start())) return false;
+    this.live.listenAt(this.context.sampleRate);
+    this.showMicrophone();
+    return true;
+  }
+
+  /** What was being recorded is kept as a take. */
+  private closeMicrophone(): Take | null {
+    const take = this.keepRecording();
     this.microphone.stop();
     this.live.hush();
     this.loudness = 0;
     this.showMicrophone();
+    return take;
+  }
+
+  private unplugged(): void {
+    const take = this.closeMicrophone();
+    if (take) this.toTake(take);
+    say("The microphone went away.");
   }
 
   private showMicrophone(): void {
@@ -189,14 +245,19 @@ class Studio {
     element("microphone").querySelector("span")!.textContent = this.microphone.open ? "listening" : "speak";
     element("record").setAttribute("aria-pressed", String(this.recorded !== null));
     element("record").querySelector("span")!.textContent = this.recorded ? "stop" : "record";
-    element("hint").hidden = this.microphone.open || this.player !== null;
+    this.showHint();
+  }
+
+  private showHint(): void {
+    element("hint").textContent = this.player ? "Press play to hear it." : "Speak, or drop a sound.";
+    element("hint").hidden = this.player ? !this.unheard : this.microphone.open;
   }
 
   private listen(samples: Int16Array): void {
     this.live.sound(samples);
     this.loudness = Math.max(loudest(samples), 0.9 * this.loudness);
     this.recorded?.push(samples);
-    if (this.recordedSeconds() > this.longest) void this.record();
+    if (this.recordedSeconds() > this.longest) attempt(() => this.record());
   }
 
   private recordedSeconds(): number {
@@ -211,38 +272,53 @@ class Studio {
 
   /** Begin a take, or end it and show it. */
   private async record(): Promise<void> {
-    if (!this.recorded) {
-      if (!this.microphone.open) await this.toggleMicrophone();
-      if (this.microphone.open) this.recorded = [];
-      return this.showMicrophone();
+    if (this.recorded) {
+      const take = this.closeMicrophone();
+      if (take) this.toTake(take);
+    } else if (await this.openMicrophone()) {
+      this.recorded ??= [];
+      this.showMicrophone();
     }
-    const samples = joined(this.recorded);
-    this.closeMicrophone();
-    this.takes += 1;
-    if (samples.length) this.toTake(new Take(`take ${this.takes}`, samples, this.context.sampleRate));
+  }
+
+  /** The recording so far as a take, which stays at hand until the page is left. */
+  private keepRecording(): Take | null {
+    const samples = joined(this.recorded ?? []);
+    this.recorded = null;
+    if (!samples.length) return null;
+    const take = new Take(`take ${this.takes.length + 1}`, samples, this.context.sampleRate);
+    this.takes.push(take);
+    const button = document.createElement("button");
+    button.append(`${take.name} `, Object.assign(document.createElement("span"), { textContent: clock(take.seconds) }));
+    button.addEventListener("click", () => {
+      this.closeMenus();
+      this.toTake(take);
+    });
+    element("recorded").append(button);
+    element("takes").hidden = false;
+    return take;
   }
 
   // ── takes ──
 
   private async openSound(file: Blob, name: string): Promise<void> {
-    try {
-      const take = await readTake(file, name, this.context, this.longest);
-      if (take.samples.length) this.toTake(take);
-      else say(`${name} holds no sound.`);
-    } catch (error) {
-      return say((error as Error).message);
-    }
-    await this.context.resume();
-    this.player?.play(0);
+    const take = await readTake(file, name, this.context, this.longest);
+    if (!take.samples.length) return say(`${name} holds no sound.`);
+    this.toTake(take);
+    this.unheard = true;
+    setTimeout(() => this.showHint(), HINT);
+    await this.wake();
+    if (this.unheard && this.player?.take === take) this.startPlaying(this.player);
   }
 
   private toTake(take: Take): void {
-    if (this.microphone.open) this.closeMicrophone();
+    const kept = this.microphone.wanted ? this.closeMicrophone() : null;
+    if (kept && kept !== take) say(`${kept.name} is kept: see takes.`);
     this.dropTake();
     this.live.leave();
     this.player = new Player(this.context, take);
     this.player.loop = element("loop").getAttribute("aria-pressed") === "true";
-    take.perform(this.panel.wishes, (message) => say(message));
+    this.performTake();
     this.curves.show(this.player);
     document.body.dataset.mode = "take";
     element("take-name").textContent = take.name;
@@ -256,22 +332,38 @@ class Studio {
     this.dropTake();
     this.curves.show(null);
     document.body.dataset.mode = "live";
-    element<HTMLDetailsElement>("save").open = false;
+    this.closeMenus();
     this.live.join();
     this.showMicrophone();
   }
 
   private dropTake(): void {
+    if (this.player?.take.failed) hush();
     this.player?.pause();
     this.player?.take.close();
     this.player = null;
+    this.unheard = false;
+  }
+
+  private performTake(): void {
+    const take = this.player?.take;
+    if (take?.failed) hush();
+    take?.perform(this.panel.wishes, (code, message) => void this.refused(code, message));
   }
 
   private async play(): Promise<void> {
-    if (!this.player) return;
-    if (this.player.playing) return this.player.pause();
-    await this.context.resume();
-    this.player.play();
+    const player = this.player;
+    if (!player) return;
+    if (player.playing) return player.pause();
+    if (player.take.failed) this.performTake();
+    await this.wake();
+    if (player === this.player) this.startPlaying(player);
+  }
+
+  private startPlaying(player: Player): void {
+    this.unheard = false;
+    this.showHint();
+    player.play();
   }
 
   private loop(): void {
@@ -287,12 +379,13 @@ class Studio {
   private async save(format: string): Promise<void> {
     const take = this.player?.take;
     if (!take) return;
-    element<HTMLDetailsElement>("save").open = false;
+    this.closeMenus();
     const name = `${take.name.replace(/\.\w+$/, "")}.${format}`;
     say(`Making ${name} …`, 600);
     try {
       const file = await animate(take.wav(), format, this.panel.wishes, (share) => say(`Making ${name}: ${Math.round(100 * share)} %`, 600));
       download(file, name);
+      take.saved = true;
       say(`${name} is saved.`, 3);
     } catch (error) {
       say(`${name} could not be made: ${(error as Error).message}`);
@@ -301,7 +394,7 @@ class Studio {
 
   private wish(): void {
     this.live.wish(this.panel.wishes);
-    this.player?.take.perform(this.panel.wishes, (message) => say(message));
+    this.performTake();
   }
 
   // ── heads ──
@@ -311,12 +404,9 @@ class Studio {
   }
 
   private async openHead(file: File): Promise<void> {
-    const { loadAvatar } = await import("./avatar");
-    try {
-      this.perform(await loadAvatar(file, this.facts));
-    } catch (error) {
-      say((error as Error).message);
-    }
+    const reader = await import("./avatar").catch(() => null);
+    if (!reader) return say(`${file.name} could not be read: the server does not answer.`);
+    this.perform(await reader.loadAvatar(file, this.facts));
   }
 
   private perform(actor: Actor): void {
@@ -331,13 +421,13 @@ class Studio {
 
   private wireButtons(): void {
     const press = (id: string, action: () => void | Promise<void>): void =>
-      element(id).addEventListener("click", () => void action());
+      element(id).addEventListener("click", () => attempt(action));
     press("microphone", () => this.toggleMicrophone());
     press("record", () => this.record());
     press("play", () => this.play());
     press("loop", () => this.loop());
     press("back", () => this.toLive());
-    press("sample", async () => this.openSound(await (await fetch("hello.flac")).blob(), "hello.flac"));
+    press("sample", async () => this.openSound(await file(SAMPLE), SAMPLE));
     press("open", () => element("sound-file").click());
     press("own-head", () => element("head-file").click());
     press("our-head", () => this.ourHead());
@@ -353,7 +443,7 @@ class Studio {
       ...made.map(([format, what]) => {
         const button = document.createElement("button");
         button.append(`.${format} `, Object.assign(document.createElement("span"), { textContent: what }));
-        button.addEventListener("click", () => void this.save(format));
+        button.addEventListener("click", () => attempt(() => this.save(format)));
         return button;
       }),
     );
@@ -361,7 +451,7 @@ class Studio {
 
   private wireKeys(): void {
     const click = (id: string) => (): void => element(id).click();
-    const keys: Record<string, () => void> = {
+    const keys: Record<string, () => void | Promise<void>> = {
       m: click("microphone"),
       r: click("record"),
       o: click("open"),
@@ -370,36 +460,45 @@ class Studio {
       n: click("dice"),
       s: click("panel-button"),
       t: click("theme"),
-      d: () => this.player && element<HTMLDetailsElement>("save").toggleAttribute("open"),
+      d: () => void (this.player && element("save").toggleAttribute("open")),
       f: () => this.stage.portrait(),
       "?": () => element<HTMLDialogElement>("help").showModal(),
-      " ": () => (this.player ? void this.play() : void this.toggleMicrophone()),
+      " ": () => (this.player ? this.play() : this.toggleMicrophone()),
       arrowleft: () => this.step(-1 / (this.player?.take.fps ?? 25)),
       arrowright: () => this.step(1 / (this.player?.take.fps ?? 25)),
       "shift arrowleft": () => this.step(-1),
       "shift arrowright": () => this.step(1),
       home: () => this.step(-Infinity),
       end: () => this.step(Infinity),
-      escape: () => (this.panel.open ? this.panel.toggle() : this.toLive()),
+      escape: () => this.stepBack(),
     };
     document.addEventListener("keydown", (event) => {
       const key = event.key.toLowerCase();
       const action = keys[event.shiftKey && key.startsWith("arrow") ? `shift ${key}` : key];
       if (!action || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-      const target = event.target as HTMLElement;
-      if (target instanceof HTMLInputElement && key !== "escape") return;
-      if (key === " " && target.closest("button, summary")) return;
+      if (wantedBy(event.target as HTMLElement, key)) return;
       event.preventDefault();
-      action();
+      if (!event.repeat || REPEATED.test(key)) attempt(action);
     });
+  }
+
+  /** Close what is open, the foremost first. */
+  private stepBack(): void {
+    if (this.closeMenus()) return;
+    if (this.panel.open) this.panel.toggle();
+    else this.toLive();
   }
 
   /** Small windows close when something else is pressed. */
   private wireMenus(): void {
-    document.addEventListener("pointerdown", (event) => {
-      for (const menu of document.querySelectorAll<HTMLDetailsElement>("details[open]"))
-        if (!menu.contains(event.target as Node)) menu.open = false;
-    });
+    document.addEventListener("pointerdown", (event) => void this.closeMenus(event.target as Node));
+  }
+
+  /** Whether any was open; the one round `inside` stays so. */
+  private closeMenus(inside: Node | null = null): boolean {
+    const open = [...document.querySelectorAll<HTMLDetailsElement>("details[open]")].filter((menu) => !menu.contains(inside));
+    for (const menu of open) menu.open = false;
+    return open.length > 0;
   }
 
   private wireDrops(): void {
@@ -414,9 +513,14 @@ class Studio {
       veil.hidden = true;
       this.open([...(event.dataTransfer?.files ?? [])]);
     });
+  }
+
+  private wireVisits(): void {
+    // The browser asks whether to leave the page.
+    window.addEventListener("beforeunload", (event) => this.takes.some((take) => !take.saved) && event.preventDefault());
     document.addEventListener("visibilitychange", () => {
       clearTimeout(this.hiding);
-      if (document.hidden) this.hiding = window.setTimeout(() => !this.microphone.open && this.live.leave(), 1000 * HIDDEN_SECONDS);
+      if (document.hidden) this.hiding = window.setTimeout(() => !this.microphone.wanted && this.live.leave(), 1000 * HIDDEN_SECONDS);
       else if (!this.player && this.live.vitals.state === "away") this.live.join();
     });
   }
@@ -424,9 +528,15 @@ class Studio {
   private open(files: File[]): void {
     const head = files.find((file) => HEAD_FILE.test(file.name));
     const sound = files.find((file) => !HEAD_FILE.test(file.name));
-    if (head) void this.openHead(head);
-    if (sound) void this.openSound(sound, sound.name);
+    if (head) attempt(() => this.openHead(head));
+    if (sound) attempt(() => this.openSound(sound, sound.name));
   }
+}
+
+/** Whether a key belongs to what has the focus: text to its field, arrows to a slider, space to a button. */
+function wantedBy(target: HTMLElement, key: string): boolean {
+  if (target instanceof HTMLInputElement) return target.type === "range" ? SLIDING.test(key) : key !== "escape";
+  return key === " " && target.closest("button, summary") !== null;
 }
 
 function joined(blocks: Int16Array[]): Int16Array {
@@ -462,8 +572,8 @@ declare global {
   }
 }
 
-theme();
 try {
+  theme();
   const [facts, offers] = await Promise.all([loadFacts(), greeted()]);
   const studio = new Studio(facts, offers);
   window.studio = studio;

@@ -4,43 +4,97 @@ export class Microphone {
   private stream: MediaStream | null = null;
   private source: MediaStreamAudioSourceNode | null = null;
   private node: AudioWorkletNode | null = null;
+  /** The start that counts; none where it is off. */
+  private starting: Promise<boolean> | null = null;
+  /** Counts starts and stops: a start that was overtaken while the browser asked gives back what it got. */
+  private turn = 0;
 
+  /** `ended` is called where the microphone goes away by itself: unplugged, or no longer allowed. */
   constructor(
     private readonly context: AudioContext,
     private readonly block: (samples: Int16Array) => void,
+    private readonly ended: () => void,
   ) {}
 
   get open(): boolean {
     return this.stream !== null;
   }
 
-  /** Throws an `Error` with a sentence where there is no microphone to be had. */
-  async start(): Promise<void> {
-    if (!navigator.mediaDevices)
-      throw new Error("A browser gives the microphone to https and localhost only: open the page there, or drop a sound.");
-    try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        audio: { channelCount: 1, echoCancellation: false, noiseSuppression: true, autoGainControl: true },
-      });
-    } catch (error) {
-      const denied = error instanceof DOMException && error.name === "NotAllowedError";
-      throw new Error(
-        denied
-          ? "The microphone was not allowed. Allow it beside the address, or drop a sound file."
-          : "No microphone was found. Plug one in, or drop a sound file.",
-      );
-    }
-    await this.context.audioWorklet.addModule("microphone.js");
-    this.node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
-    this.node.port.onmessage = ({ data }) => this.block(data as Int16Array);
-    this.source = this.context.createMediaStreamSource(this.stream);
-    this.source.connect(this.node);
+  /** Whether it is open or about to be. */
+  get wanted(): boolean {
+    return this.starting !== null;
+  }
+
+  /**
+   * Whether it is open now: not so where `stop` came in between. Another start meanwhile waits for the same one.
+   * Throws an `Error` with a sentence where there is no microphone to be had.
+   */
+  start(): Promise<boolean> {
+    this.starting ??= this.begin(++this.turn);
+    return this.starting;
   }
 
   stop(): void {
+    this.turn += 1;
+    this.starting = null;
     this.source?.disconnect();
     if (this.node) this.node.port.onmessage = null;
-    this.stream?.getTracks().forEach((track) => track.stop());
+    this.node?.port.postMessage("stop");
+    release(this.stream);
     this.stream = this.source = this.node = null;
   }
+
+  private async begin(turn: number): Promise<boolean> {
+    let stream: MediaStream | null = null;
+    try {
+      stream = await asked();
+      if (turn === this.turn) await added(this.context);
+      if (turn === this.turn) this.connect(stream);
+      else release(stream);
+    } catch (error) {
+      release(stream);
+      if (turn !== this.turn) return false;
+      this.stop();
+      throw error;
+    }
+    return turn === this.turn;
+  }
+
+  private connect(stream: MediaStream): void {
+    this.node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
+    this.node.port.onmessage = ({ data }) => this.block(data as Int16Array);
+    this.source = this.context.createMediaStreamSource(stream);
+    this.source.connect(this.node);
+    for (const track of stream.getTracks()) track.onended = () => stream === this.stream && this.ended();
+    this.stream = stream;
+  }
+}
+
+async function asked(): Promise<MediaStream> {
+  if (!navigator.mediaDevices)
+    throw new Error("A browser gives the microphone to https and localhost only: open the page there, or drop a sound.");
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: { channelCount: 1, echoCancellation: false, noiseSuppression: true, autoGainControl: true },
+    });
+  } catch (error) {
+    const denied = error instanceof DOMException && error.name === "NotAllowedError";
+    throw new Error(
+      denied
+        ? "The microphone was not allowed. Allow it beside the address, or drop a sound file."
+        : "No microphone was found. Plug one in, or drop a sound file.",
+    );
+  }
+}
+
+async function added(context: AudioContext): Promise<void> {
+  try {
+    await context.audioWorklet.addModule("microphone.js");
+  } catch {
+    throw new Error("The microphone's part of the page could not be loaded: the server does not answer.");
+  }
+}
+
+function release(stream: MediaStream | null): void {
+  stream?.getTracks().forEach((track) => track.stop());
 }

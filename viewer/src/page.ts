@@ -1,5 +1,7 @@
 /** Small things of the page itself. */
 
+import { forGood } from "./kept";
+
 /** The element of that id; the page is ours, so it is there. */
 export function element<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -9,13 +11,33 @@ export function element<T extends HTMLElement = HTMLElement>(id: string): T {
 
 let timer = 0;
 
-/** A sentence that goes away by itself. */
-export function say(sentence: string, seconds = 6): void {
+/** A sentence that goes away by itself; beside it a button that does `again`, where that may help. */
+export function say(sentence: string, seconds = 6, again?: () => void): void {
   const toast = element("toast");
-  toast.textContent = sentence;
+  toast.replaceChildren(sentence);
+  if (again) toast.append(" ", retry(again));
   toast.hidden = false;
   clearTimeout(timer);
-  timer = window.setTimeout(() => (toast.hidden = true), 1000 * seconds);
+  timer = window.setTimeout(hush, 1000 * seconds);
+}
+
+/** Take back what was said last. */
+export function hush(): void {
+  element("toast").hidden = true;
+}
+
+function retry(again: () => void): HTMLButtonElement {
+  const button = Object.assign(document.createElement("button"), { textContent: "try again" });
+  button.addEventListener("click", () => {
+    hush();
+    again();
+  });
+  return button;
+}
+
+/** Do it, and say what goes wrong. */
+export function attempt(action: () => void | Promise<void>): void {
+  void (async () => action())().catch((error: Error) => say(error.message));
 }
 
 export function download(file: Blob, name: string): void {
@@ -30,11 +52,11 @@ export function download(file: Blob, name: string): void {
 export function theme(): void {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const show = (): void => {
-    document.documentElement.dataset.theme = localStorage.getItem("artalk.theme") ?? (system.matches ? "dark" : "light");
+    document.documentElement.dataset.theme = forGood.get("artalk.theme") ?? (system.matches ? "dark" : "light");
   };
   system.addEventListener("change", show);
   element("theme").addEventListener("click", () => {
-    localStorage.setItem("artalk.theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    forGood.set("artalk.theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
     show();
   });
   show();

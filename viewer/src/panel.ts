@@ -1,5 +1,6 @@
 /** The character: styles, strengths and seed. What is chosen stays for the next visit. */
 
+import { forGood } from "./kept";
 import { element } from "./page";
 import type { Wishes } from "./server";
 
@@ -62,7 +63,7 @@ export class Panel {
 
   private set(part: Partial<Wishes>): void {
     Object.assign(this.wishes, part);
-    localStorage.setItem(KEPT, JSON.stringify(this.wishes));
+    forGood.set(KEPT, JSON.stringify(this.wishes));
     clearTimeout(this.waiting);
     this.waiting = window.setTimeout(this.changed, 120);
   }
@@ -70,7 +71,7 @@ export class Panel {
 
 function remembered(): Wishes {
   try {
-    return { seed: 0, style: {}, gains: {}, ...(JSON.parse(localStorage.getItem(KEPT) ?? "{}") as Partial<Wishes>) };
+    return { seed: 0, style: {}, gains: {}, ...(JSON.parse(forGood.get(KEPT) ?? "{}") as Partial<Wishes>) };
   } catch {
     return { seed: 0, style: {}, gains: {} };
   }

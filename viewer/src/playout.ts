@@ -5,6 +5,9 @@ import type { Pose } from "./facts";
 /** Seconds over which the slowest frame counts. */
 const MEMORY = 4;
 
+/** Seconds of frames that are kept at most: a hidden page shows none, and they come all the same. */
+const KEPT = 10;
+
 /** How fast the delay may change, in seconds a second: a pose that runs slower or faster by this is not noticed. */
 const GROWS = 0.5;
 const SHRINKS = 0.06;
@@ -22,6 +25,7 @@ export class Playout {
   add(first: number, poses: readonly Pose[], now: number): void {
     this.forget(first);
     poses.forEach((pose, k) => this.frames.push({ frame: first + k, pose }));
+    this.frames.splice(0, this.frames.length - Math.round(KEPT * this.fps));
     this.slowest.push({ at: now, behind: now - first / this.fps });
     this.slowest = this.slowest.filter(({ at }) => at > now - MEMORY);
   }

@@ -1,7 +1,8 @@
 /** The server that brought this page: its HTTP answers and its live socket. */
 
+import { forNow } from "./kept";
 import { decode, encode, VERSION } from "./protocol";
-import type { FromClient, FromServer } from "./protocol";
+import type { FromClient, FromServer, Welcome } from "./protocol";
 
 /** How a performance is wished for. */
 export interface Wishes {
@@ -25,19 +26,39 @@ export class WantsToken extends Error {}
 
 const KEPT = "artalk.token";
 
+/** The channels that the page knows, by the name that a `Welcome` calls them. */
+const SPACE = "arkit";
+
 export const token = {
-  get: (): string => sessionStorage.getItem(KEPT) ?? "",
-  set: (value: string): void => sessionStorage.setItem(KEPT, value),
+  get: (): string => forNow.get(KEPT) ?? "",
+  set: (value: string): void => forNow.set(KEPT, value),
 };
 
 const headers = (): Record<string, string> => (token.get() ? { authorization: `Bearer ${token.get()}` } : {});
 
 async function ask(path: string, options: RequestInit = {}): Promise<Response> {
-  const answer = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
+  const answer = await reached(path, { ...options, headers: { ...headers(), ...options.headers } });
   if (answer.ok) return answer;
   const fault = (await answer.json().catch(() => ({}))) as { code?: string; message?: string };
   const message = fault.message ?? `the server answered ${answer.status}`;
   throw fault.code === "wrong_token" ? new WantsToken(message) : new Error(message);
+}
+
+async function reached(path: string, options: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Error("the server does not answer");
+  }
+}
+
+/** One of the page's own files. Throws an `Error` with a sentence where it cannot be had. */
+export async function file(path: string): Promise<Blob> {
+  try {
+    return await (await ask(path)).blob();
+  } catch (error) {
+    throw new Error(`${path} could not be loaded: ${(error as Error).message}.`);
+  }
 }
 
 export const info = async (): Promise<Info> => (await (await ask("v1/info")).json()) as Info;
@@ -84,16 +105,24 @@ async function* events(answer: Response): AsyncGenerator<{ event: string; data: 
   }
 }
 
+/** Why this page cannot show what a model makes; "" where it can. */
+export function unfit({ model, space }: Welcome): string {
+  return space === SPACE ? "" : `${model} makes numbers for ${space}, and this page shows ${SPACE} alone: let the server run another model.`;
+}
+
 /** One live socket, from `Hello` on. */
 export class Session {
   private readonly socket: WebSocket;
   private left = false;
 
-  /** `heard` gets each message, `ended` is called once, unless this side closed. */
+  /**
+   * `wishes` is asked when the socket is open, as they may change until then. `heard` gets each message, `ended` is
+   * called once, unless this side closed.
+   */
   constructor(
     rate: number,
     pace: "live" | "free",
-    wishes: Wishes,
+    wishes: () => Wishes,
     heard: (message: FromServer) => void,
     ended: () => void,
   ) {
@@ -112,7 +141,7 @@ export class Session {
         model: "",
         token: token.get(),
         resume: new Uint8Array(),
-        ...wishes,
+        ...wishes(),
       });
     this.socket.onmessage = ({ data }) => !this.left && heard(decode(data as ArrayBuffer) as FromServer);
     this.socket.onclose = () => !this.left && ended();

@@ -2,7 +2,7 @@
 
 import type { Pose } from "./facts";
 import { between, rows } from "./playout";
-import { Session } from "./server";
+import { Session, unfit } from "./server";
 import type { Wishes } from "./server";
 
 /** Samples of a message, and bytes that may wait before more are handed over. */
@@ -13,6 +13,9 @@ export class Take {
   fps = 25;
   /** Whether all frames of the present wishes are there. */
   whole = false;
+  /** Whether they will not come. */
+  failed = false;
+  saved = false;
   private frames: Pose[] = [];
   private session: Session | null = null;
 
@@ -30,17 +33,23 @@ export class Take {
     return this.frames.length / this.fps;
   }
 
-  /** Make the frames, in the place of those that an earlier wish left. `failed` gets a sentence. */
-  perform(wishes: Wishes, failed: (message: string) => void): void {
+  /** Make the frames, in the place of those that an earlier wish left. `refused` gets a code and a sentence. */
+  perform(wishes: Wishes, refused: (code: string, message: string) => void): void {
     this.session?.close();
-    this.whole = false;
+    this.whole = this.failed = false;
     let width = 0;
+    const fail = (code: string, message: string): void => {
+      session.close(); // so that its end, which follows, says nothing else
+      this.failed = true;
+      refused(code, message);
+    };
     const session = new Session(
       this.rate,
       "free",
-      wishes,
+      () => wishes,
       (message) => {
         if (message.kind === "welcome") {
+          if (unfit(message)) return fail("unfit", unfit(message));
           this.fps = message.fpsNumerator / message.fpsDenominator;
           width = message.channels.length;
           void this.send(session);
@@ -50,9 +59,9 @@ export class Take {
           this.frames.length = message.frames;
           this.whole = true;
           session.close();
-        } else if (message.kind === "fault") failed(message.message);
+        } else if (message.kind === "fault") (message.fatal ? fail : refused)(message.code, message.message);
       },
-      () => !this.whole && failed("The server went away before the performance was whole."),
+      () => fail("gone", "The server went away before the performance was whole."),
     );
     this.session = session;
   }
@@ -165,7 +174,7 @@ export class Player {
     this.source.buffer = this.buffer;
     this.source.loop = this.loops;
     this.source.connect(this.context.destination);
-    this.source.onended = () => this.pause();
+    this.source.onended = () => this.end();
     this.source.start(0, this.from);
     this.began = this.context.currentTime;
     this.playing = true;
@@ -175,6 +184,13 @@ export class Player {
     this.from = this.position;
     this.stop();
     this.playing = false;
+  }
+
+  /** The last sample was handed over: what of it is still to be heard does not count. */
+  private end(): void {
+    this.stop();
+    this.playing = false;
+    this.from = this.take.seconds;
   }
 
   seek(to: number): void {

@@ -143,7 +143,9 @@ class Visemes(Generator):
         )
 
     def change(self, state: Heard, condition: Condition, seed: int) -> Heard:
-        """What was heard of the speaker stays; the life beside it is another."""
+        """What was heard of the speaker stays; the life beside it is another if the seed is."""
+        if seed == state.life.seed:
+            return state
         return replace(state, life=Life(seed, self.settings.blink_rate, self.settings.sway))
 
     def step(self, state: Heard, samples: FloatArray) -> tuple[FloatArray, Heard]:

@@ -1,10 +1,13 @@
 """Where frames go: `livelink://host:port`, `vmc://host:port`, `ifacialmocap://host:port`."""
 
+import math
 import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -16,8 +19,29 @@ from artalk.live.ifacialmocap import IFacialMocap
 from artalk.live.livelink import LiveLink
 from artalk.live.vmc import Vmc
 
-RETRY = 1.0
-"""Seconds after which a host that could not be reached is looked up again."""
+Address: TypeAlias = tuple[socket.AddressFamily, Any]
+
+RETRY, AGAIN = 1.0, 10.0
+"""Seconds after which a host is looked up again that could not be reached, and one that could."""
+
+PROMPT = 0.05
+"""Seconds that the first frame waits for the first look-up."""
+
+
+class Lookup(threading.Thread):
+    """Finds a host's address; a name server may take seconds, and frames for others go on meanwhile."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(name=f"artalk-lookup-{host}", daemon=True)
+        self.host, self.port = host, port
+        self.found: Address | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Look once; `found` stays None where there is no such host."""
+        with suppress(OSError, UnicodeError):
+            family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)[0]
+            self.found = family, address
 
 
 class Writer(Protocol):
@@ -46,7 +70,7 @@ class Output:
     """Frames over UDP to one place.
 
     A receiver may come and go as it likes: what cannot be sent is counted in `lost`, and the host is looked up again
-    from time to time, so that one which moves is found.
+    from time to time, so that one which moves is found. Nothing here waits for a network.
     """
 
     def __init__(self, name: str, host: str, port: int, writer: Writer) -> None:
@@ -54,14 +78,16 @@ class Output:
         self.sent = self.lost = 0
         self._writer = writer
         self._socket: socket.socket | None = None
-        self._tried = -RETRY
+        self._address: Address | None = None
+        self._lookup: Lookup | None = None
+        self._looked = -math.inf
 
     def send(self, pose: NDArray[np.float32], frame: int, fps: Fraction) -> None:
         """Send one ARKit pose (55,)."""
-        if self._socket is None and not self._connect():
+        self._look()
+        if self._socket is None:
             self.lost += 1
             return
-        assert self._socket is not None
         try:
             for packet in self._writer.packets(pose, frame, fps):
                 self._socket.send(packet)
@@ -76,21 +102,30 @@ class Output:
         """Let the socket go."""
         if self._socket is not None:
             self._socket.close()
-            self._socket = None
+        self._socket = self._address = None
 
-    def _connect(self) -> bool:
-        if time.monotonic() - self._tried < RETRY:
-            return False
-        self._tried = time.monotonic()
+    def _look(self) -> None:
+        """Go to where the host is by now."""
+        if self._lookup is None and time.monotonic() - self._looked > (RETRY if self._socket is None else AGAIN):
+            self._lookup = Lookup(self.host, self.port)
+            if self._looked == -math.inf:
+                self._lookup.join(PROMPT)
+        if self._lookup is None or self._lookup.is_alive():
+            return
+        found, self._lookup, self._looked = self._lookup.found, None, time.monotonic()
+        if found is not None and found != self._address:
+            self._connect(found)
+
+    def _connect(self, found: Address) -> None:
+        self.close()
+        family, address = found
         try:
-            family, kind, number, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, kind, number)
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._socket.connect(address)
+            self._address = found
         except OSError:
             self.close()
-            return False
-        return True
 
 
 def open_output(url: str) -> Output:

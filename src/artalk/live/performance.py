@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +13,22 @@ from numpy.typing import NDArray
 from artalk import edit, mapping
 from artalk.channels import ARKIT
 from artalk.errors import Unsupported
-from artalk.generators.generator import Generator
+from artalk.generators.generator import FREE, Generator
 from artalk.live.output import Output
 from artalk.live.source import Source
 from artalk.motion import Motion
 from artalk.retarget import flame
 from artalk.stream.playout import Playout
 from artalk.stream.protocol import Interrupted
-from artalk.stream.session import Session, Style
+from artalk.stream.session import Event, Session, Style
 
 FloatArray = NDArray[np.float32]
 
 MARGIN = 0.03
 """Seconds that a frame may take to be made: it is shown by so much later than it could be at best."""
+
+SOON = 0.01
+"""Seconds that a frame waits for the model, which works in a thread of its own: most are done by then."""
 
 TAIL = 0.6
 """Seconds that a face goes on after a file has ended."""
@@ -69,6 +74,8 @@ class Performance:
         self.playout = Playout(float(generator.fps))
         self.frame = 0
         self._ending: float | None = None
+        self._worker: Executor | None = None
+        self._making: Future[tuple[FloatArray, Any]] | None = None
         # A pose between two frames needs the second one, too.
         self.delay = self.session.latency + 1 / float(generator.fps) + MARGIN
 
@@ -80,17 +87,23 @@ class Performance:
         if self.source.ended and self._ending is None:
             self.session.flush()
             self._ending = clock
-        for event in self.session.run(clock):
+        for event in self._events(clock):
             if isinstance(event, Motion):
                 self.playout.add(event)
             elif isinstance(event, Interrupted):
                 self.playout.forget(event.frame)
-        pose = self.playout.at(self.session.now - self.delay)
+        pose = self.playout.at(clock + self.session.skew - self.delay)
         self._send(np.zeros(len(ARKIT), np.float32) if pose is None else self._as_arkit(pose))
         return self._ending is None or clock < self._ending + self.delay + TAIL
 
     def run(self, tick: Callable[[Tick], None] | None = None) -> None:
-        """Perform until the sound ends or the user stops it; the face then comes to rest."""
+        """Perform until the sound ends or the user stops it; the face then comes to rest.
+
+        The model works in a thread of its own, and what it takes for a window is added to the delay: frames go out
+        evenly whatever it takes, as long as it keeps up.
+        """
+        self._worker = ThreadPoolExecutor(1, "artalk-model")
+        self.delay += max(self._window_seconds() + float(1 / self.fps) - MARGIN, 0.0)
         began = time.monotonic()
         try:
             while self.step(time.monotonic() - began):
@@ -101,10 +114,37 @@ class Performance:
                 behind = int((time.monotonic() - began) * self.fps) - self.frame
                 self.frame += max(behind, 0)
         finally:
+            self._worker.shutdown(wait=False, cancel_futures=True)
             self._send(np.zeros(len(ARKIT), np.float32))
             for output in self.outputs:
                 output.close()
             self.source.close()
+
+    def _events(self, clock: float) -> list[Event]:
+        """What the session has made by now; a step under way is waited for no longer than `SOON`."""
+        session = self.session
+        if self._worker is None:
+            return session.run(clock)
+        if self._making is None:
+            session.advance(clock)
+        while self._making is not None or (step := session.due()) is not None:
+            if self._making is None:
+                self._making = self._worker.submit(session.generator.step, *step)
+                wait([self._making], SOON)
+            if not self._making.done():
+                return []
+            made, self._making = self._making, None
+            session.done(*made.result())
+        return session.events()
+
+    def _window_seconds(self) -> float:
+        """What the model takes for a window, when it has made one."""
+        generator = self.session.generator
+        sound = np.zeros((generator.window + generator.lookahead) * generator.hop, np.float32)
+        _, state = generator.step(generator.begin(FREE, 0), sound)
+        began = time.monotonic()
+        generator.step(state, sound)
+        return time.monotonic() - began
 
     def _as_arkit(self, pose: FloatArray) -> FloatArray:
         """A pose of the generator's as it goes out. Each is mapped when it is due: a window's at once would stall."""

@@ -30,7 +30,7 @@ from artalk.generators.generator import Generator as Model
 from artalk.serve import heap, logs, openapi
 from artalk.serve.connection import Connection
 from artalk.serve.engine import Engine
-from artalk.serve.guard import HEADERS, Guard
+from artalk.serve.guard import HEADERS, Guard, refuse
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits, Settings
 from artalk.serve.work import MEDIA_TYPES, Busy, Order, OutOfTime, Result, Workshop
@@ -51,6 +51,10 @@ NO_PAGE = (
 
 News: TypeAlias = "asyncio.Queue[tuple[str, dict[str, Any]]]"
 """What a client is told of the work on its file: names and facts of events."""
+
+
+async def _no_socket(websocket: WebSocket, code: str, message: str) -> None:
+    await refuse(websocket.scope, websocket.receive, websocket.send, 503, code, message)
 
 
 class Refusal(Exception):
@@ -134,11 +138,9 @@ class Server:
 
     async def _live(self, websocket: WebSocket) -> None:
         if not self.ready:
-            await websocket.close(1012, "the server stops")
-            return
+            return await _no_socket(websocket, "stopping", "the server stops")
         if len(self._connections) >= self.settings.limits.sessions + MOST_STRANGERS:
-            await websocket.close(1013, "too many have not said hello yet: try again later")
-            return
+            return await _no_socket(websocket, "busy", "too many have not said hello yet: try again later")
         connection = Connection(websocket, self.settings, self.engine, self.models, self._secret)
         self._connections.add(connection)
         try:

@@ -174,6 +174,7 @@ class Connection:
         self.name = secrets.token_urlsafe(9)
         self.closing = asyncio.Event()
         self._heard_at = time.monotonic()
+        self._failure = False
         self._allowance = Allowance.of(self.limits)
 
     async def run(self) -> None:
@@ -192,7 +193,7 @@ class Connection:
         except GONE:
             reason = "gone"
         finally:
-            self._leave(reason)
+            self._leave("failed" if self._failure else reason)
             await self._close(close)
 
     def drain(self) -> None:
@@ -319,7 +320,7 @@ class Connection:
             case Finish():
                 session.finish()
             case Ping():
-                self._outbox.put(Pong(message.time, self._seat.clock))
+                self._outbox.put(Pong(message.time, self._time))
             case _:
                 raise Refused("bad_message", f"a {type(message).__name__} has no place here", 1002)
 
@@ -360,7 +361,7 @@ class Connection:
     def _health(self) -> Health:
         session, counters = self._seat.session, self._seat.session.counters
         return Health(
-            clock=self._seat.clock,
+            clock=self._time,
             queued=session.queued,
             late=1000 * self._seat.take_late(),
             frames=counters.frames,
@@ -389,10 +390,16 @@ class Connection:
             if isinstance(event, Placed | Interrupted):
                 self._turn = event.turn
             if isinstance(event, Motion):
-                event = Frames(self._turn, event.start, self._seat.clock, event.values)
+                event = Frames(self._turn, event.start, self._time, event.values)
             self._outbox.put(event)
 
+    @property
+    def _time(self) -> float:
+        """The session's time, which goes on where it was saved."""
+        return self._seat.session.began + self._seat.clock
+
     def _failed(self, error: Exception) -> None:
+        self._failure = True
         self._outbox.put(Fault("failed", "the model failed; the server's log says why", True))
         self._outbox.put(Finished(self._seat.session.made))
 

@@ -50,10 +50,7 @@ class Guard:
         refusal = self._refusal(scope, Headers(scope=scope))
         if refusal is None:
             return await self.app(scope, receive, send)
-        if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": 1008, "reason": refusal[2]})
-        status, code, message = refusal
-        await JSONResponse({"code": code, "message": message}, status)(scope, receive, send)
+        await refuse(scope, receive, send, *refusal)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
@@ -65,6 +62,13 @@ class Guard:
         if scope["type"] == "http" and _needs_token(scope["path"]) and not token_fits(self.settings, bearer(headers)):
             return 401, "wrong_token", "this server wants a token: Authorization: Bearer TOKEN"
         return None
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str) -> None:
+    """Say no, and why, to a request or to a socket that is not open yet."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        return await send({"type": "websocket.close", "code": 1008, "reason": message})
+    await JSONResponse({"code": code, "message": message}, status)(scope, receive, send)
 
 
 def _needs_token(path: str) -> bool:

@@ -39,11 +39,11 @@ class Plain(logging.Formatter):
 
 
 def set_up(as_json: bool, level: int = logging.INFO) -> None:
-    """Write the logs of artalk and of the HTTP server to stderr."""
+    """Write the logs of artalk, of the HTTP server and of the event loop to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if as_json else Plain())
     logging.captureWarnings(True)
-    for name, least in (("artalk", level), ("uvicorn", logging.WARNING), ("py.warnings", logging.WARNING)):
+    for name, least in (("artalk", level), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING), ("py.warnings", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)

@@ -174,9 +174,11 @@ class Workshop:
         generator = self._generator(order.model)
         generator.check(order.condition)
         loop, given_up = asyncio.get_running_loop(), threading.Event()
-        began = time.monotonic()
+        began = 0.0
 
         def step(done: int, total: int) -> None:
+            nonlocal began
+            began = began or time.monotonic()  # what waits for a worker is not worked on
             if given_up.is_set() or time.monotonic() > began + self._limits.job_seconds:
                 raise OutOfTime(f"a file is worked on for {self._limits.job_seconds:g} s at most")
             if progress is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -11,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import connect as open_socket
 
 from artalk.channels import Channels, Group
@@ -82,19 +84,26 @@ class Live:
         try:
             opened = open_socket(_address(url), max_size=None, compression=None, open_timeout=timeout)
             self._socket = self._open.enter_context(opened)
+        except InvalidStatus as error:
+            raise Refused(f"{url}: {_why(error)}") from error
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise Unreachable(f"no artalk server answers at {url!r}: {error}") from error
-        self._send(hello)
-        welcome = self._next(timeout)
-        if not isinstance(welcome, Welcome):
+        try:
+            self.welcome = welcome = self._greet(url, hello)
+        except BaseException:
             self.close()
+            raise
+        self.fps = Fraction(welcome.fps_numerator, welcome.fps_denominator)
+        self.channels = SETS.get(welcome.space) or _unknown(welcome)
+
+    def _greet(self, url: str, hello: Hello) -> Welcome:
+        self._send(hello)
+        welcome = self._next(self._timeout)
         if isinstance(welcome, Fault):
             raise Refused(f"{url}: {welcome.message}")
         if not isinstance(welcome, Welcome):
             raise Unreachable(f"{url!r} is no artalk server: it began with {type(welcome).__name__}")
-        self.welcome = welcome
-        self.fps = Fraction(welcome.fps_numerator, welcome.fps_denominator)
-        self.channels = SETS.get(welcome.space) or _unknown(welcome)
+        return welcome
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +139,7 @@ class Live:
         style: str | Mapping[str, float] | None = None,
         gains: Mapping[str, float] | None = None,
     ) -> None:
-        """Go on with another seed, style or gains; None leaves each."""
+        """Go on with another seed, style or gains; None leaves each, a style {} is none."""
         self._send(Change(seed, {style: 1.0} if isinstance(style, str) else style, gains))
 
     def ping(self) -> None:
@@ -195,9 +204,6 @@ class Live:
                     )
                 case Health():
                     self.health = message
-                    # A server ends sessions of which nothing comes; who listens is there too.
-                    if time.monotonic() - self._sent_at > KEEP_ALIVE:
-                        self.ping()
                 case Fault() if message.fatal:
                     self._fault = message.message
                     return message
@@ -212,13 +218,23 @@ class Live:
                     raise Unreachable(f"the server sent a {type(message).__name__} out of place")
 
     def _next(self, timeout: float | None) -> protocol.Message | None:
-        try:
-            data: Any = self._socket.recv(timeout)
-        except TimeoutError:
-            return None
-        except ConnectionClosed as error:
-            raise Unreachable(f"the server closed the session: {self._fault or error}") from error
-        return protocol.decode(data if isinstance(data, bytes) else b"")
+        """The next message, or None where none comes in time."""
+        left = math.inf if timeout is None else timeout
+        while True:
+            # A server ends sessions of which nothing comes; who listens is there too.
+            if time.monotonic() - self._sent_at > KEEP_ALIVE:
+                self.ping()
+            began = time.monotonic()
+            try:
+                data: Any = self._socket.recv(min(left, KEEP_ALIVE))
+            except TimeoutError:
+                left -= time.monotonic() - began
+                if left <= 0:
+                    return None
+            except ConnectionClosed as error:
+                raise Unreachable(f"the server closed the session: {self._fault or error}") from error
+            else:
+                return protocol.decode(data if isinstance(data, bytes) else b"")
 
     def _send(self, message: FromClient) -> None:
         try:
@@ -265,6 +281,14 @@ def _address(url: str) -> str:
     """The live socket of a server whose address was given with or without a path."""
     base = url.replace("http", "ws", 1) if url.startswith("http") else url
     return base if base.count("/") > 2 and not base.endswith("/") else f"{base.rstrip('/')}/v1/live"
+
+
+def _why(error: InvalidStatus) -> str:
+    """What a server says that does not open a socket."""
+    try:
+        return str(json.loads(error.response.body or b"")["message"])
+    except (ValueError, TypeError, KeyError):
+        return str(error)
 
 
 def _unknown(welcome: Welcome) -> Channels:

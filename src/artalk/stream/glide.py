@@ -6,8 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from artalk.channels import ARKIT, Channels
-from artalk.edit import PARTS
+from artalk.channels import Channels
 
 FloatArray = NDArray[np.float32]
 
@@ -20,42 +19,65 @@ SHUT = 0.2
 REST = 0.7
 """Seconds after an interruption from which the mouth follows the generator again, which has heard silence by then."""
 
+SPEAKING = ("jaw", "mouth", "tongue", "expression")
+"""The groups of channels that an interruption brings to rest; FLAME's expressions move lips and all else at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Glide:
-    """From `pose` (channels,), the last that was shown, into the frames from `first` on.
-
-    With `shut` the mouth comes to rest first, and follows the frames again from frame `opens` on.
-    """
+    """From `pose` (channels,), the last that was shown, into the frames from `first` on."""
 
     first: int
     pose: FloatArray
     fps: float
-    shut: bool = False
-    opens: int = 0
-
-    @classmethod
-    def interruption(cls, first: int, pose: FloatArray, fps: float) -> Self:
-        """Speech stops before frame `first`."""
-        return cls(first, pose, fps, shut=True, opens=first + round(REST * fps))
 
     def over(self, frame: int) -> bool:
         """Whether frames from `frame` on are what the generator makes."""
-        done = self.first + GLIDE * self.fps <= frame
-        return done and not (self.shut and frame < self.opens + SHUT * self.fps)
+        return self.first + GLIDE * self.fps <= frame
+
+    def apply(self, first: int, rows: FloatArray) -> FloatArray:
+        """The frames (n, channels) from `first` on, as they are shown."""
+        share = _ease((_numbers(first, rows) - self.first + 1) / (GLIDE * self.fps))
+        return ((1 - share) * self.pose + share * rows).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Hush:
+    """Speech stops before frame `first`: the mouth goes from `pose` to rest, and follows the frames again from `opens`
+    on. What else changes meanwhile does not open it."""
+
+    first: int
+    pose: FloatArray
+    fps: float
+    opens: int
+
+    @classmethod
+    def at(cls, first: int, pose: FloatArray, fps: float) -> Self:
+        """An interruption before frame `first`."""
+        return cls(first, pose, fps, first + round(REST * fps))
+
+    def over(self, frame: int) -> bool:
+        """Whether the mouth is the generator's again from `frame` on."""
+        return self.opens + SHUT * self.fps <= frame
 
     def apply(self, first: int, rows: FloatArray, channels: Channels) -> FloatArray:
-        """The frames (n, channels) from `first` on, as they are shown."""
-        frames = first + np.arange(len(rows), dtype=np.float32)[:, None]
-        after = frames - self.first + 1
-        share = _ease(after / (GLIDE * self.fps))
-        out = (1 - share) * self.pose + share * rows
-        if self.shut and channels == ARKIT:
-            mouth = list(PARTS["lips"])
-            share = _ease(after / (SHUT * self.fps))
-            follows = _ease((frames - self.opens) / (SHUT * self.fps))
-            out[:, mouth] = (1 - share) * self.pose[mouth] + share * follows * rows[:, mouth]
-        return out.astype(np.float32)
+        """The frames (n, channels) from `first` on, as they are shown; of channels without a known mouth as they are."""
+        mouth = _mouth(channels)
+        numbers, out = _numbers(first, rows), rows.copy()
+        share = _ease((numbers - self.first + 1) / (SHUT * self.fps))
+        follows = _ease((numbers - self.opens) / (SHUT * self.fps))
+        out[:, mouth] = (1 - share) * self.pose[mouth] + share * follows * rows[:, mouth]
+        return out
+
+
+def _mouth(channels: Channels) -> list[int]:
+    """The columns that speak, all of which are at rest at 0."""
+    parts = [channels.slice(group.name) for group in channels.groups if group.name in SPEAKING]
+    return [column for part in parts for column in range(part.start, part.stop)]
+
+
+def _numbers(first: int, rows: FloatArray) -> FloatArray:
+    return first + np.arange(len(rows), dtype=np.float32)[:, None]
 
 
 def _ease(share: FloatArray) -> FloatArray:

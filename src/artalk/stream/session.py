@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk import edit
+from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition, Generator, Named, Standing
 from artalk.motion import Motion
 from artalk.stream.backlog import Backlog, Mark
 from artalk.stream.backlog import BufferFull as BufferFull
-from artalk.stream.glide import SHUT, Glide
+from artalk.stream.glide import SHUT, Glide, Hush
 from artalk.stream.protocol import Ended, Finished, Interrupted, Pace, Placed
 from artalk.stream.state import BadState, pack, unpack, unpack_like
 
@@ -92,7 +93,8 @@ class Session:
         gains: Mapping[str, float] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
-        edit.check(gains or {})
+        gains, style = dict(gains or {}), _wished(style)
+        _check(gains, generator)
         self.generator = generator
         self.sample_rate = sample_rate
         self.pace: Pace = pace
@@ -101,15 +103,18 @@ class Session:
         self.turn = 0
         self.finished = False
         self._stream = generator.stream(Condition(style), seed, sample_rate)
-        self._seed, self._style, self._gains = seed, style, dict(gains or {})
+        self._seed, self._style, self._gains = seed, style, gains
         self._fps = float(generator.fps)
         self._backlog = Backlog(math.ceil(self._waiting_seconds() * sample_rate))
         self._recent: deque[FloatArray] = deque(maxlen=self._recalled())
         self._events: list[Event] = []
         self._glide: Glide | None = None
+        self._hush: Hush | None = None
         self._wish: tuple[Style, int] | None = None
         self._shift = 0
         """Frames by which the session's numbers are ahead of the stream's."""
+        self.began = 0.0
+        """The session's time at clock 0: of a restored one where it was saved."""
         self._clock = self._skew = self._last_sound = self._block = 0.0
         self._new_sound = self._speaking = self._displaced = self._told = False
 
@@ -163,25 +168,33 @@ class Session:
         self.turn += 1
         self._speaking = self.finished = False
         pose = self._recent[-1] if self._recent else np.zeros(len(self.generator.channels), np.float32)
-        self._glide = Glide.interruption(first, pose, self._fps)
+        self._glide, self._hush = Glide(first, pose, self._fps), Hush.at(first, pose, self._fps)
         self._events = _without(self._events, first)
         self._events.append(Interrupted(self.turn, first))
         if self.pace != "live":
             self._hear_silence(first / self._fps + CLOSED + self._stream.latency)
 
     def change(self, seed: int | None = None, style: Style = None, gains: Mapping[str, float] | None = None) -> None:
-        """Go on with another seed, style or gains from the next window on, without a leap; None leaves each."""
+        """Go on with another seed, style or gains from the next window on, without a leap; None leaves each.
+
+        A style {} is none. What is wished for as it is already changes nothing. Where one wish cannot be granted none
+        is.
+        """
+        wish = (self._style if style is None else _wished(style), self._seed if seed is None else seed)
         if gains is not None:
-            edit.check(gains)
+            _check(gains, self.generator)
+        if wish[0] is not None and wish[0] != self._style:
+            self.generator.check(Condition(wish[0]))
+            self.generator.begin(Condition(wish[0]), self._seed)  # refuses a name that it does not know
+        if wish != (self._style, self._seed):
+            self._wish = wish
+            self._style, self._seed = wish
+        if gains is not None and gains != self._gains:
             self._gains = dict(gains)
-        if style is not None:
-            self.generator.check(Condition(style))
-            self.generator.begin(Condition(style), self._seed)  # refuses a name that it does not know
-            self._style = style
-        if seed is not None:
-            self._seed = seed
-        if seed is not None or style is not None:
-            self._wish = (self._style, self._seed)
+            self._glide_on()
+
+    def _glide_on(self) -> None:
+        """Whatever the next frames are, they begin where the last one was."""
         if self._recent:
             self._glide = Glide(self.made, self._recent[-1], self._fps)
 
@@ -245,7 +258,7 @@ class Session:
                 self._follow_microphone()
             self._new_sound = False
         behind = self.now - self.position
-        if behind > self.pacing.catch_up:
+        if behind > self._patient():
             self._skip(int(behind * self._fps))
         waits = self._speaking and self.now - self._last_sound <= self.pacing.patience
         if self._backlog.empty and not self.finished and not waits:
@@ -263,6 +276,7 @@ class Session:
             style, seed = self._wish
             self._stream.state = self.generator.change(self._stream.state, Condition(style), seed)
             self._wish = None
+            self._glide_on()
 
     def done(self, frames: FloatArray, state: Any) -> None:
         """Take in what `Generator.step` made of `due`."""
@@ -277,9 +291,11 @@ class Session:
         if self._gains:
             piece = edit.scaled(piece, self._gains)
         if self._glide is not None:
-            piece = replace(piece, values=self._glide.apply(first, piece.values, piece.channels))
-            if self._glide.over(self.made):
-                self._glide = None
+            piece = replace(piece, values=self._glide.apply(first, piece.values))
+            self._glide = None if self._glide.over(self.made) else self._glide
+        if self._hush is not None:
+            piece = replace(piece, values=self._hush.apply(first, piece.values, piece.channels))
+            self._hush = None if self._hush.over(self.made) else self._hush
         self._recent.extend(piece.values)
         self.counters.frames += len(piece)
         self._events.append(piece)
@@ -321,10 +337,10 @@ class Session:
         if not self._speaking:
             self.turn += 1
             self._speaking = self._displaced = True
-            if self._glide is not None and self._glide.shut:
+            if self._hush is not None:
                 # The mouth is free in time for the new words, which it prepares a little ahead of their sound.
                 heard = math.floor(self.position * self._fps)
-                self._glide = replace(self._glide, opens=min(self._glide.opens, heard - round(SHUT * self._fps)))
+                self._hush = replace(self._hush, opens=min(self._hush.opens, heard - round(SHUT * self._fps)))
         if self._displaced:
             self._events.append(Placed(self.turn, self._backlog.taken - len(block), self.position))
             self._displaced = False
@@ -374,8 +390,7 @@ class Session:
         self._shift += frames
         self._displaced = True
         self.counters.frames_dropped += frames
-        if self._recent:
-            self._glide = self._glide or Glide(self.made, self._recent[-1], self._fps)
+        self._glide_on()
 
     def _note_dropped(self, samples: int) -> None:
         self.counters.samples_dropped += samples
@@ -385,8 +400,11 @@ class Session:
 
     def _waiting_seconds(self) -> float:
         """What may wait: of a microphone's sound only the newest is of use."""
-        pacing = self.pacing
-        return min(pacing.buffer, 2 * pacing.catch_up) if self.pace == "live" else pacing.buffer
+        return min(self.pacing.buffer, 2 * self._patient()) if self.pace == "live" else self.pacing.buffer
+
+    def _patient(self) -> float:
+        """Seconds behind from which frames are left out: while a model works on a long window, no sound is heard."""
+        return max(self.pacing.catch_up, self.generator.window / float(self.generator.fps))
 
     def _recalled(self) -> int:
         """Frames that an interruption can call back."""
@@ -403,7 +421,7 @@ class Session:
         """Bytes that `held` never passes, however long the session lasts."""
         generator = self.generator
         windows = generator.window * (AHEAD + 1) + generator.lookahead
-        seconds = windows / generator.fps + max(self.pacing.catch_up, CLOSED + self._stream.latency) + 1 / generator.fps
+        seconds = windows / generator.fps + max(self._patient(), CLOSED + self._stream.latency) + 1 / generator.fps
         stream = math.ceil(seconds * generator.sample_rate)
         recent = self._recalled() * len(generator.channels)
         return 4 * (2 * self._backlog.most + stream + recent)
@@ -420,6 +438,8 @@ class Session:
             pace=self.pace,
             seed=self._seed,
             style=_names(self._style),
+            clip=self._style.values if isinstance(self._style, Motion) else None,
+            clip_fps=str(self._style.fps) if isinstance(self._style, Motion) else "",
             gains=self._gains,
             counters=self.counters,
             turn=self.turn,
@@ -436,6 +456,7 @@ class Session:
             marks=self._backlog.marks,
             recent=np.array(self._recent, np.float32).reshape(len(self._recent), len(self.generator.channels)),
             glide=self._glide,
+            hush=self._hush,
         )
         parts = [pack(snapshot), pack(self._stream.state), pack(standing.tail)]
         return b"".join(struct.pack("<I", len(part)) + part for part in parts)
@@ -460,8 +481,11 @@ class Session:
 
     def _take(self, snapshot: "Snapshot") -> None:
         self._style, self._gains = dict(snapshot.style) or None, dict(snapshot.gains)
+        if snapshot.clip is not None:
+            self._style = Motion(snapshot.clip, self.generator.channels, snapshot.clip_fps)
         self.counters, self.turn, self._shift = snapshot.counters, snapshot.turn, snapshot.shift
-        self._skew, self._last_sound = snapshot.now, snapshot.now - snapshot.since_sound
+        self.began = self._skew = snapshot.now
+        self._last_sound = snapshot.now - snapshot.since_sound
         self._block, self._new_sound = snapshot.block, snapshot.new_sound
         self._speaking, self.finished, self._displaced = snapshot.speaking, snapshot.finished, True
         self._backlog = Backlog(self._backlog.most, snapshot.taken)
@@ -471,7 +495,7 @@ class Session:
             if mark:
                 self._backlog.mark(_mark(mark))
         self._recent.extend(snapshot.recent)
-        self._glide = snapshot.glide
+        self._glide, self._hush = snapshot.glide, snapshot.hush
 
 
 @dataclass(frozen=True, eq=False)
@@ -483,6 +507,8 @@ class Snapshot:
     pace: str
     seed: int
     style: Mapping[str, float]
+    clip: NDArray[np.float32] | None
+    clip_fps: str
     gains: Mapping[str, float]
     counters: Counters
     turn: int
@@ -499,6 +525,7 @@ class Snapshot:
     marks: tuple[tuple[int, str], ...]
     recent: NDArray[np.float32]
     glide: Glide | None
+    hush: Hush | None
 
 
 def _parts(data: bytes) -> list[bytes]:
@@ -516,8 +543,17 @@ def _parts(data: bytes) -> list[bytes]:
     return parts
 
 
+def _wished(style: Style) -> Style:
+    """A style; a table of nothing but zeros is none."""
+    return None if isinstance(style, Mapping) and not any(style.values()) else style
+
+
+def _check(gains: Mapping[str, float], generator: Generator) -> None:
+    edit.check(gains, generator.channels if gains else ARKIT)
+
+
 def _names(style: Style) -> Mapping[str, float]:
-    """A named style as shares; that of a clip lives on in the generator's state alone."""
+    """A named style as shares."""
     if style is None or isinstance(style, Motion):
         return {}
     return {style: 1.0} if isinstance(style, str) else style
