@@ -46,9 +46,10 @@ def test_the_page_of_30_lines_speaks_our_bytes():
     by_hand[0], by_hand[1], by_hand[7] = 1, 1, 1
     by_hand[3:7] = (48000).to_bytes(4, "little")
     assert bytes(by_hand) == hello
-    frames = encode(Frames(1, 2, 3.0, np.zeros(55, np.float32)))
-    assert (frames[0], len(frames)) == (66, 24 + 4 * 55)
-    assert "=== 66) draw(new Float32Array(data, 24, 55))" in page
+    frames = encode(Frames(1, 2, 3.0, np.zeros((4, 55), np.float32)))
+    assert (frames[0], len(frames)) == (66, 24 + 4 * 220)
+    assert "at = 24, k = 0; new DataView(data).getUint8(0) === 66 && at < data.byteLength; at += 220)" in page
+    assert "new Float32Array(data, at, 55)" in page
     shown = [ARKIT.names[k] for k in (0, 7, 17, 20, 52, 53)]
     assert shown == ["eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthPucker", "headX", "headY"]
     assert len(page.splitlines()) <= 32

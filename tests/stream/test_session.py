@@ -18,7 +18,7 @@ from artalk.generators.living import Living
 from artalk.generators.visemes import Visemes
 from artalk.motion import Motion
 from artalk.stream.backlog import Backlog, BufferFull
-from artalk.stream.glide import GLIDE, SHUT
+from artalk.stream.glide import GLIDE, REST, SHUT
 from artalk.stream.protocol import Ended, Finished, Interrupted, Placed
 from artalk.stream.session import BadState, Pacing, Session
 from tests.stream.generators import BROW, JAW, Flame, Loud, noise
@@ -172,8 +172,9 @@ def test_a_session_that_could_not_keep_up_leaves_frames_out():
     assert abs(session.position - 4.2) < 0.05
 
 
-def test_an_interruption_closes_the_mouth_within_a_third_of_a_second():
-    generator, sound = Visemes(), artalk.listen("examples/hello.flac").resampled(16000).samples
+@pytest.mark.parametrize("model", ["visemes", "artalk-live"])
+def test_an_interruption_closes_the_mouth_within_a_third_of_a_second(model):
+    generator, sound = artalk.generator(model), artalk.listen("examples/hello.flac").resampled(16000).samples
     session, log = Session(generator, 16000, "burst"), []
     for k in range(200):
         clock = k * TICK
@@ -192,7 +193,8 @@ def test_an_interruption_closes_the_mouth_within_a_third_of_a_second():
     assert speaking[:, JAW].max() > 0.1
     shut = math.ceil(SHUT * 25)
     resting = np.stack([after[k] for k in after if k >= stopped.frame + shut])
-    assert resting[:, MOUTH].max() < 0.02
+    assert resting[: round(REST * 25) - shut, MOUTH].max() < 0.02
+    assert (resting[:, JAW] - resting[:, ARKIT.index("mouthClose")]).max() < 0.02
     assert np.abs(after[stopped.frame] - before[stopped.frame - 1]).max() < 0.1
     # The frames of the first 0.3 s are there at once: nobody has to wait for a window.
     (clock,) = {clock for clock, event in log[at:] if isinstance(event, Motion) and event.start == stopped.frame}
