@@ -16,8 +16,9 @@ wall-clock but for `steps`: they mean something on an idle machine only.
 - lateness: the same, less the algorithmic latency that the server states. A block is sent when its last sample has been
   spoken, so up to 20 ms of it are the client's; `answered` has none of that: from the moment at which the sound that a
   window needs was sent to its frames.
-- soak: healthy sessions are compared with their offline runs, bit by bit, while others crash, stall, interrupt and send
-  garbage; memory and descriptors of the server are sampled.
+- soak: healthy sessions, some in a style or a mix and some saved and gone on with over another socket, are compared
+  with their offline runs, bit by bit, while others crash, stall, interrupt, wish for all there is and send garbage;
+  memory and descriptors of the server are sampled.
 """
 
 import argparse
@@ -32,9 +33,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -44,9 +46,10 @@ from websockets.exceptions import ConnectionClosed
 import artalk
 from artalk.api import LIVE
 from artalk.audio import Audio
-from artalk.generators.generator import FREE, Generator
+from artalk.generators.generator import FREE, Condition, Generator
 from artalk.generators.living import trained
 from artalk.stream.protocol import (
+    Change,
     Finish,
     Finished,
     Flush,
@@ -55,12 +58,17 @@ from artalk.stream.protocol import (
     Interrupt,
     Message,
     Pace,
+    Ping,
     Placed,
+    Save,
+    Saved,
     Sound,
     Welcome,
     decode,
     encode,
 )
+
+Shares = Mapping[str, float]
 
 RATE = 16000
 BLOCK = RATE // 50
@@ -92,12 +100,17 @@ def voice() -> np.ndarray:
 
 
 @contextlib.asynccontextmanager
-async def session(url: str, pace: Pace = "live", seed: int = 0) -> AsyncIterator[tuple[ClientConnection, Welcome]]:
+async def session(
+    url: str, pace: Pace = "live", seed: int = 0, style: Shares | None = None, resume: bytes = b""
+) -> AsyncIterator[tuple[ClientConnection, Welcome]]:
     async with connect(url, max_size=None, compression=None) as live:
-        await live.send(encode(Hello(sample_rate=RATE, pace=pace, seed=seed)))
+        await live.send(encode(Hello(sample_rate=RATE, pace=pace, seed=seed, style=style or {}, resume=resume)))
         welcome = await _next(live)
         assert isinstance(welcome, Welcome), welcome
         yield live, welcome
+
+
+Last = TypeVar("Last", bound=Message)
 
 
 @dataclass
@@ -250,6 +263,12 @@ def sessions(options: argparse.Namespace) -> None:
 
 # ── soak ──
 
+STYLES: tuple[Shares, ...] = ({}, {}, {"smiling": 1.0}, {"broad": 0.4, "lively": 0.3})
+"""What healthy sessions are in."""
+
+MOVED = 0.3
+"""The share of them that is saved in the middle, and gone on with over another socket."""
+
 REST = 75
 """Seconds without anybody, in which the server gives free memory back (`serve.heap`, once a minute)."""
 
@@ -260,7 +279,7 @@ class Soak:
     def __init__(self, url: str, model: str) -> None:
         self.url, self.model, self.until = url, model, 0.0
         self.sound = voice()
-        self.equal = self.wrong = self.lost = 0
+        self.equal = self.wrong = self.lost = self.moved = 0
         self.others: dict[str, int] = {}
 
     @property
@@ -268,35 +287,53 @@ class Soak:
         return time.monotonic() < self.until
 
     async def healthy(self, number: int) -> None:
-        """A random stretch of speech, each time compared with its offline run."""
+        """A random stretch of speech in a random style, each time compared with its offline run."""
         rng, generator = random.Random(number), artalk.generator(self.model)
         for turn in itertools.count():
             if not self.going:
                 return
             first = rng.randrange(len(self.sound) // 2)
             cut = self.sound[first : first + rng.randrange(RATE, 4 * RATE)]
-            rows = await self._free(cut, turn)
-            whole = await asyncio.to_thread(generator.generate, Audio(cut, RATE), seed=turn)
+            style = rng.choice(STYLES)
+            rows = await self._free(cut, turn, style, rng.random() < MOVED)
+            condition = Condition(style or None)
+            whole = await asyncio.to_thread(generator.generate, Audio(cut, RATE), condition, turn)
             good = rows is not None and np.array_equal(rows, whole.values)
             self.equal, self.wrong = self.equal + good, self.wrong + (rows is not None and not good)
             self.lost += rows is None
 
-    async def _free(self, cut: np.ndarray, seed: int) -> np.ndarray | None:
+    async def _free(self, cut: np.ndarray, seed: int, style: Shares, moves: bool) -> np.ndarray | None:
         rows: list[np.ndarray] = []
+        half = len(cut) // 2 if moves else 0
         with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
-            async with session(self.url, "free", seed) as (live, _):
-                for start in range(0, len(cut), BLOCK):
-                    await live.send(encode(Sound(cut[start : start + BLOCK].tobytes())))
-                    await asyncio.sleep(0.4 * BLOCK / RATE)
+            state = b""
+            if moves:
+                async with session(self.url, "free", seed, style) as (live, _):
+                    await self._say(live, cut[:half])
+                    await live.send(encode(Save()))
+                    state = (await self._until(live, Saved, rows)).state
+                self.moved += 1
+            async with session(self.url, "free", seed, style, state) as (live, _):
+                await self._say(live, cut[half:])
                 await live.send(encode(Finish()))
-                while not isinstance(message := await _next(live), Finished):
-                    if isinstance(message, Frames):
-                        rows.append(message.values.reshape(-1, 55))
+                await self._until(live, Finished, rows)
                 return np.concatenate(rows)
         return None
 
+    async def _say(self, live: ClientConnection, sound: np.ndarray) -> None:
+        for start in range(0, len(sound), BLOCK):
+            await live.send(encode(Sound(sound[start : start + BLOCK].tobytes())))
+            await asyncio.sleep(0.4 * BLOCK / RATE)
+
+    async def _until(self, live: ClientConnection, kind: type[Last], rows: list[np.ndarray]) -> Last:
+        """The first message of this kind; frames before it go to `rows`."""
+        while not isinstance(message := await _next(live), kind):
+            if isinstance(message, Frames):
+                rows.append(message.values.reshape(-1, 55))
+        return message
+
     async def rude(self, kind: str, number: int) -> None:
-        """A client that crashes, stalls, interrupts or sends garbage."""
+        """A client that crashes, stalls, interrupts, wishes for all there is or sends garbage."""
         rng = random.Random(f"{kind}{number}")
         while self.going:
             with contextlib.suppress(ConnectionClosed, OSError, TimeoutError, AssertionError):
@@ -322,6 +359,22 @@ class Soak:
             await live.send(encode(Sound(self.sound[: 4 * RATE].tobytes())))
             await asyncio.sleep(rng.random())
             await live.send(encode(Interrupt()))
+
+    async def _wishes(self, live: ClientConnection, rng: random.Random) -> None:
+        for _ in range(40):
+            named = {rng.choice(["smiling", "broad", "left", "nobody"]): rng.choice([0.0, 0.5, 3.0]) for _ in range(6)}
+            wishes = [
+                Change(rng.randrange(3), None, None),
+                Change(None, named, {"head": rng.random()}),
+                Change(None, {}, {"nose": 1.0}),
+                Sound(self.sound[: 10 * BLOCK].tobytes()),
+                Interrupt(rng.randrange(1000)),
+                Flush(),
+                Ping(1.0),
+                Save(),
+            ]
+            await live.send(encode(rng.choice(wishes)))
+            await asyncio.sleep(0.02)
 
     async def _garbage(self, live: ClientConnection, rng: random.Random) -> None:
         for _ in range(20):
@@ -359,7 +412,7 @@ def soak(options: argparse.Namespace) -> None:
         work = Soak(url, options.model)
 
         async def everything() -> None:
-            kinds = itertools.product(("crashes", "stalls", "interrupts", "garbage"), range(2))
+            kinds = itertools.product(("crashes", "stalls", "interrupts", "wishes", "garbage"), range(2))
             await asyncio.gather(
                 *(work.healthy(number) for number in range(options.healthy)),
                 *(work.rude(kind, number) for kind, number in kinds),
@@ -387,6 +440,7 @@ def soak(options: argparse.Namespace) -> None:
     print(f"with nobody there: {resting[0]:.1f} MB after the warm-up, {resting[1]:.1f} at the end: {stays:+.1f} %")
     print(f"descriptors at the end, sessions gone: {left}")
     print(f"healthy runs equal to offline: {work.equal}, wrong: {work.wrong}, broken off: {work.lost}")
+    print(f"of these gone on with over another socket: {work.moved}")
     print(f"others: {work.others}; errors in the server's log: {errors}")
 
 

@@ -123,7 +123,9 @@ def animate(
     device: Annotated[str | None, typer.Option("--device", help="Of the released model: cpu, cuda, cuda:1.")] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", help="NAME=VALUE: temperature, top_p, sound_guidance; of the released model encoder=bfloat16."),
+        typer.Option(
+            "--run", help="NAME=VALUE: temperature, top_p, sound_guidance; of the released model encoder=bfloat16."
+        ),
     ] = None,
     channel: Channel = None,
     fps: FpsOption = None,
@@ -441,7 +443,10 @@ def train(
 @app.command()
 def evaluate(
     corpus: Annotated[str, typer.Argument(help="The folder of a corpus; its validation split is judged on.")],
-    models: Annotated[list[str], typer.Argument(help="artalk, artalk-live, rest, mean, rules, nearest, or files: .onnx, .safetensors.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(help="artalk, artalk-live, rest, mean, rules, nearest, or files: .onnx, .safetensors."),
+    ],
     clips: Annotated[int, typer.Option("--clips", min=1, help="How many clips at most.")] = 80,
     source: Annotated[str | None, typer.Option("--source", help="Only clips of this source.")] = None,
     rig: Rig = "head",
@@ -533,9 +538,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", help="Where it answers (default: 8765); 0 takes any that is free.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help=f"Who performs (default: {api.LIVE}); clients may ask for another.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help=f"Who performs (default: {api.LIVE}).")] = None,
     token: Annotated[
         str | None, typer.Option("--token", envvar="ARTALK_TOKEN", help="What clients have to know.")
     ] = None,

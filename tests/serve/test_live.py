@@ -19,14 +19,20 @@ from artalk.serve.settings import Limits, Settings
 from artalk.stream import client, protocol
 from artalk.stream.client import Refused, connect
 from artalk.stream.protocol import (
+    Change,
     Closing,
     Ended,
     Fault,
+    Finish,
     Finished,
+    Flush,
     Frames,
     Hello,
+    Interrupt,
     Interrupted,
+    Ping,
     Placed,
+    Save,
     Sound,
     Welcome,
     decode,
@@ -302,6 +308,33 @@ def test_garbage_harms_nobody(server, garbage, greets):
             pass
     status, _, _ = server.http("/health")
     assert status == 200
+    assert server.server.engine.running
+
+
+SHARES = st.dictionaries(st.sampled_from(["smiling", "broad", "nobody"]), st.sampled_from([0.0, 0.4, 2.0]), max_size=3)
+GAINS = st.dictionaries(st.sampled_from(["head", "lips", "nose"]), st.sampled_from([0.0, 0.5, 99.0]), max_size=2)
+WISHES = st.one_of(
+    st.builds(Change, st.none() | st.integers(0, 9), st.none() | SHARES, st.none() | GAINS),
+    st.builds(Interrupt, st.none() | st.integers(0, 10**6)),
+    st.builds(Sound, st.integers(0, 4000).map(lambda count: np.full(count, 0.3, np.float32).tobytes())),
+    st.sampled_from([Flush(), Save(), Ping(1.0), Sound(b"odd"), Finish(), Hello()]),
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(WISHES, max_size=12), st.sampled_from(["live", "burst", "free"]), SHARES)
+def test_any_messages_in_any_order_harm_nobody(server, wishes, pace, style):
+    """Every socket ends with `Finished`, or with a fault that says why; the model never fails."""
+    last = None
+    with open_socket(f"{server.url}/v1/live", max_size=None) as socket:
+        try:
+            for wish in (Hello(pace=pace, style=style), *wishes, Finish()):
+                socket.send(encode(wish))
+            while not isinstance(last, Finished):
+                last = read(socket)
+        except ConnectionClosed:
+            assert isinstance(last, Fault)
+    assert not (isinstance(last, Fault) and last.code == "failed")
     assert server.server.engine.running
 
 

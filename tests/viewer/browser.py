@@ -64,6 +64,21 @@ class Studio:
     def press(self, key: str) -> None:
         self.page.keyboard.press(key)
 
+    def drop(self, *files: Path) -> None:
+        """Drag files from the desktop over the page and drop them."""
+        data = {"items": [], "files": [str(path.resolve()) for path in files], "dragOperationsMask": 1}
+        session = self.page.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 100, "data": data})
+        session.detach()
+
+    def open_sound(self, path: Path | str) -> None:
+        self.page.set_input_files("#sound-file", path)
+
+    def is_on(self, element: str) -> bool:
+        """Whether the element of that id is to be seen."""
+        return self.page.is_visible(f"#{element}")
+
     def toast(self) -> str:
         return self.page.evaluate("document.getElementById('toast').textContent")
 
@@ -86,13 +101,24 @@ def chromium(microphone: Path) -> Generator[Any]:
             browser.close()
 
 
-def open_studio(browser: Any, address: str, **how: Any) -> Studio:
-    page = browser.new_page(viewport={"width": 420, "height": 420}, **how)
+def shy(browser: Any) -> Any:
+    """Another browser of that kind, which asks before it gives the microphone; nobody is there to answer, so: no."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    flags = [flag for flag in FLAGS if flag != "--use-fake-ui-for-media-stream"]
+    return browser.browser_type.launch(executable_path=program, headless=True, args=flags)
+
+
+def open_studio(browser: Any, address: str, script: str = "", face: bool = True, **how: Any) -> Studio:
+    """The page in a tab of its own; `script` runs before it, and unless `face` is false a face is waited for."""
+    page = browser.new_page(**{"viewport": {"width": 420, "height": 420}} | how)
+    page.set_default_timeout(1000 * PATIENCE)
+    if script:
+        page.add_init_script(script)
     studio = Studio(page)
     page.on("pageerror", lambda error: studio.complaints.append(str(error)))
     page.on("console", lambda line: studio.complaints.append(line.text) if line.type == "error" else None)
     page.goto(address)
-    studio.until("s.firstFace > 0")
+    studio.until("s.firstFace > 0" if face else "true")
     return studio
 
 

@@ -1,23 +1,27 @@
 """The studio page in a real Chromium: what is heard is seen, and what is seen is what one gets."""
 
 import json
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import artalk
-from artalk.channels import ARKIT, ARKIT_SHAPES
+from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.visemes import Visemes
 from artalk.retarget import vrm
-from artalk.serve.settings import Settings
+from artalk.serve.app import serving
+from artalk.serve.settings import Limits, Settings
 from tests import avatars
 from tests.serve.servers import running
-from tests.viewer.browser import PATIENCE, Studio, chromium, open_studio, write_wav
+from tests.viewer.browser import PATIENCE, Studio, chromium, open_studio, shy, write_wav
 
 pytestmark = pytest.mark.slow  # drawing without a graphics card takes both cores for some 20 s
 
 RATE = 48000
+SOUND = Path("examples/hello.flac")
 SMILES = ARKIT.indices(["mouthSmileLeft", "mouthSmileRight"])
 
 
@@ -51,6 +55,16 @@ class Moody(Generator):
         return shares.get("smiling", 0) / max(sum(shares.values()), 1e-9)
 
 
+class InFlame(Moody):
+    """A model whose numbers are not the page's."""
+
+    name, channels = "in-flame", FLAME
+
+    def step(self, state, samples):
+        frames, state = super().step(state, samples)
+        return np.zeros((len(frames), len(FLAME)), np.float32), state
+
+
 @pytest.fixture(scope="module")
 def speech():
     """Two seconds of speech between silences."""
@@ -74,8 +88,20 @@ def browser(speech, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(browser, server):
-    """One page for all tests: opening it is what takes long."""
-    return open_studio(browser, f"http://127.0.0.1:{server.port}/", accept_downloads=True)
+    """One page for most tests: opening it is what takes long."""
+    return open_studio(browser, address(server), accept_downloads=True)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Half a second of a hum."""
+    path = tmp_path_factory.mktemp("short") / "hum.wav"
+    write_wav(path, 0.3 * np.sin(np.arange(RATE // 2) * 0.02), RATE)
+    return path
+
+
+def address(server):
+    return f"http://127.0.0.1:{server.port}/"
 
 
 @pytest.fixture
@@ -87,6 +113,7 @@ def studio(page):
         page.press("m")
     if page.state()["mode"] == "take":
         page.page.click("#back")
+    page.page.evaluate("document.activeElement.blur()")
     assert page.complaints == []
 
 
@@ -266,3 +293,391 @@ def test_what_is_no_sound_is_said(studio):
     studio.page.set_input_files("#sound-file", files)
     studio.until_said("notes.txt is no sound")
     assert studio.state()["mode"] == "live"
+
+
+def test_a_sound_and_a_head_are_dropped(studio, tmp_path):
+    head = tmp_path / "face.glb"
+    head.write_bytes(avatars.Avatar().bytes())
+    studio.drop(SOUND)
+    studio.until("s.mode === 'take' && s.playing && s.whole")
+    assert studio.page.text_content("#take-name") == "hello.flac"
+    studio.drop(head)
+    studio.until("s.head === 'face.glb' && s.mode === 'take'")
+    assert not studio.is_on("drop")
+    studio.page.evaluate("studio.ourHead()")
+    studio.until("s.head === 'the built-in head'")
+
+
+def record(studio, end):
+    """A recording of half a second, which `end` ends; how many there are then."""
+    before = studio.state()["takes"]
+    studio.press("r")
+    studio.until("s.recording")
+    studio.page.wait_for_timeout(500)
+    end()
+    return studio.until(f"s.takes === {before + 1} && !s.recording && !s.microphone")["takes"]
+
+
+def test_no_recording_is_lost(studio):
+    for key in ("m", "Space"):
+        number = record(studio, lambda key=key: studio.press(key))
+        take = studio.until("s.mode === 'take' && s.whole")
+        assert studio.page.text_content("#take-name") == f"take {number}"
+        studio.press("d")
+        studio.press("Escape")
+        assert studio.state()["mode"] == "take"
+        assert not studio.is_on("formats")
+        studio.press("Escape")
+        studio.until("s.mode === 'live'")
+        studio.page.click("#takes summary")
+        studio.page.click(f"#recorded button:has-text('take {number} ')")
+        assert studio.until("s.mode === 'take' && s.whole")["seconds"] == take["seconds"]
+        studio.press("Escape")
+        studio.until("s.state === 'here'")
+    number = record(studio, lambda: studio.drop(SOUND))
+    studio.until("s.mode === 'take' && s.whole")
+    assert studio.page.text_content("#take-name") == "hello.flac"
+    assert f"take {number}" in studio.page.text_content("#recorded")
+    assert studio.page.evaluate("!dispatchEvent(new Event('beforeunload', { cancelable: true }))"), "it asks to stay"
+
+
+THINKING = """
+window.streams = [];
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wish) => {
+    const stream = await ask(wish);
+    streams.push(stream);
+    await new Promise((done) => (window.allow = done));
+    return stream;
+};
+window.on = () => streams.flatMap((stream) => stream.getTracks()).filter((track) => track.readyState === "live").length;
+"""
+"""A user who takes time to allow the microphone: until `allow()`."""
+
+
+def test_the_microphone_is_asked_for_once_and_off_when_it_is_off(browser, server, short):
+    studio = open_studio(browser, address(server), THINKING)
+    with studio.page:
+        studio.press("m")
+        studio.until("streams.length === 1")
+        studio.page.dblclick("#microphone")
+        studio.page.keyboard.down("m")
+        studio.page.keyboard.down("m")  # held
+        studio.page.keyboard.up("m")
+        studio.page.evaluate("allow()")
+        studio.until("s.microphone && s.loudness > 0")
+        for _ in range(4):
+            studio.page.keyboard.down("m")
+        studio.page.keyboard.up("m")
+        studio.until("!s.microphone && on() === 0 && streams.length === 1")
+
+        studio.press("r")
+        studio.until("streams.length === 2")
+        studio.open_sound(short)
+        studio.until("s.mode === 'take'")
+        studio.page.evaluate("allow()")
+        studio.until("on() === 0")
+        assert not studio.state()["microphone"]
+        assert not studio.state()["recording"]
+
+        studio.press("r")
+        studio.until("streams.length === 3")
+        studio.page.evaluate("allow()")
+        studio.until("s.recording && s.mode === 'live'")
+        studio.page.wait_for_timeout(300)
+        studio.page.evaluate("streams[2].getTracks()[0].dispatchEvent(new Event('ended'))")  # as if unplugged
+        studio.until_said("The microphone went away")
+        studio.until("!s.microphone && s.mode === 'take' && s.takes === 1")
+        assert studio.complaints == []
+
+
+def test_a_microphone_that_is_not_allowed(browser, server):
+    with shy(browser) as other:
+        studio = open_studio(other, address(server))
+        studio.press("m")
+        studio.until_said("The microphone was not allowed")
+        assert not studio.state()["microphone"]
+        assert studio.complaints == []
+
+
+def test_the_sound_card_is_let_go(studio, short):
+    studio.until("studio.context.state === 'suspended'")
+    studio.press("m")
+    studio.until("s.loudness > 0.1 && studio.context.state === 'running'")
+    studio.press("m")
+    studio.until("studio.context.state === 'suspended'")
+    studio.open_sound(short)
+    studio.until("s.mode === 'take' && s.position === s.seconds")
+
+
+def test_a_full_server_is_said_and_asked_again(browser):
+    with running(Settings(limits=Limits(sessions=1), drain_seconds=0.1), models={"moody": Moody()}) as full:
+        first = open_studio(browser, address(full))
+        second = open_studio(browser, address(full), face=False)
+        second.until_said("all 1 sessions are taken")
+        second.open_sound(SOUND)
+        second.page.wait_for_selector("#toast button")
+        second.page.wait_for_timeout(500)
+        assert "all 1 sessions are taken" in second.toast()
+        assert not second.state()["whole"]
+        first.page.close()
+        while full.server.engine.seats:
+            second.page.wait_for_timeout(30)
+        second.page.click("#toast button")
+        second.until("s.whole")
+        assert not second.is_on("toast")
+        second.page.close()
+
+
+def test_a_model_that_is_not_for_the_page(browser):
+    with running(models={"in-flame": InFlame()}) as server, browser.new_page() as page:
+        sockets = []
+        page.on("websocket", sockets.append)
+        page.goto(address(server))
+        studio = Studio(page)
+        studio.until_said("in-flame makes numbers for flame")
+        studio.until("s.connection === 'refused'")
+        page.wait_for_timeout(3000)
+        assert len(sockets) == 1
+        studio.open_sound(SOUND)
+        page.wait_for_selector("#toast button")
+        assert not studio.state()["whole"]
+
+
+def test_a_server_that_goes_and_comes(browser, tmp_path):
+    (tmp_path / "face.glb").write_bytes(avatars.Avatar().bytes())
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        settings = Settings(port=found.getsockname()[1], model="visemes", drain_seconds=0.1)
+    with serving(settings):
+        studio = open_studio(browser, f"http://127.0.0.1:{settings.port}/")
+        studio.page.set_input_files("#head-file", tmp_path / "face.glb")
+        studio.until("s.head === 'face.glb' && s.state === 'here'")
+    with studio.page:
+        studio.until("s.state === 'away'")
+        studio.press("e")
+        studio.until_said("hello.flac could not be loaded: the server does not answer")
+        studio.page.route("**/head.glb", lambda route: route.abort())  # which the browser may have kept
+        studio.press("s")
+        studio.page.click("#our-head")
+        studio.until_said("head.glb could not be loaded: the server does not answer")
+        studio.open_sound(SOUND)
+        studio.until_said("The server went away before the performance was whole")
+        with serving(settings):
+            studio.page.click("#toast button")
+            studio.until("s.whole && s.seconds > 3")
+            studio.press("Escape")  # the panel
+            studio.press("Escape")
+            studio.until("s.mode === 'live' && s.state === 'here'")
+        studio.until("s.state === 'away'")
+        with serving(settings):
+            pose = studio.until("s.state === 'here'")["pose"]
+            studio.until(f"{pose}.some((x, k) => x !== s.pose[k])")
+
+
+def test_a_take_that_ended_begins_again(studio, short):
+    """Though what comes out of the loudspeaker is behind."""
+    studio.page.evaluate(
+        """() => {
+            Object.defineProperty(studio.context, "outputLatency", { value: 0.3, configurable: true });
+            const create = studio.context.createBufferSource.bind(studio.context);
+            window.started = [];
+            studio.context.createBufferSource = () => {
+                const source = create(), start = source.start.bind(source);
+                source.start = (when, from) => (started.push(from), start(when, from));
+                return source;
+            };
+        }"""
+    )
+    studio.open_sound(short)
+    studio.until("s.mode === 'take' && !s.playing && s.position === s.seconds")
+    studio.press(" ")
+    studio.until("started.length === 2")
+    assert studio.page.evaluate("started") == [0, 0]
+    studio.page.evaluate("delete studio.context.outputLatency; delete studio.context.createBufferSource")
+
+
+def test_frames_that_nobody_looks_at_are_few(studio):
+    kept = studio.page.evaluate(
+        """() => {
+            const playout = new studio.live.playout.constructor(25);
+            for (let k = 0; k < 2500; k += 5) playout.add(k, Array(5).fill(new Float32Array(55)), k / 25);
+            return playout.frames.map(({ frame }) => frame);
+        }"""
+    )
+    assert kept == list(range(2250, 2500))
+
+
+def test_only_what_changed_is_told(studio):
+    smile = SMILES[0]
+    session = studio.page.evaluate(
+        """() => {
+            const session = studio.live.session, send = session.send.bind(session);
+            window.told = [];
+            session.send = (message) => (message.kind === "change" && told.push(message), send(message));
+            return studio.live.welcome.session;
+        }"""
+    )
+    nothing = {"kind": "change", "seed": None, "style": None, "gains": None}
+    studio.slide("head", 1.5)
+    studio.until("told.length === 1")
+    studio.slide("smiling", 1)
+    studio.until(f"told.length === 2 && s.pose[{smile}] > 0.5")
+    studio.slide("smiling", 0)
+    studio.until(f"told.length === 3 && s.pose[{smile}] < 0.4")
+    studio.slide("head", 1)
+    studio.until("told.length === 4")
+    assert studio.page.evaluate("told") == [
+        nothing | {"gains": {"head": 1.5}},
+        nothing | {"style": {"smiling": 1}},
+        nothing | {"style": {}},
+        nothing | {"gains": {}},
+    ]
+    assert studio.page.evaluate("studio.live.welcome.session") == session
+
+
+def test_a_wish_made_while_joining_is_granted(studio):
+    studio.page.evaluate("studio.live.join(); studio.live.wish({ seed: 0, style: { smiling: 1 }, gains: {} })")
+    studio.until(f"s.state === 'here' && s.pose[{SMILES[0]}] > 0.5")
+    studio.page.evaluate("studio.live.wish(studio.panel.wishes)")
+    studio.until(f"s.pose[{SMILES[0]}] < 0.4")
+
+
+BLOCKED = """
+for (const name of ["localStorage", "sessionStorage"])
+    Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError"); } });
+"""
+
+
+def test_a_browser_that_may_keep_nothing(browser, server):
+    studio = open_studio(browser, address(server), BLOCKED, color_scheme="light")
+    with studio.page:
+        studio.until("s.state === 'here'")
+        studio.press("t")
+        assert theme(studio) == "dark"
+        studio.slide("smiling", 1)
+        studio.until(f"s.pose[{SMILES[0]}] > 0.5")
+        assert studio.complaints == []
+
+
+def theme(studio):
+    return studio.page.evaluate("document.documentElement.dataset.theme")
+
+
+UNTOUCHED = """
+const resume = AudioContext.prototype.resume;
+AudioContext.prototype.resume = function () {
+    return window.touched ? resume.call(this) : new Promise(() => undefined);
+};
+"""
+"""A browser that lets nothing sound before the user has touched the page."""
+
+
+def test_a_first_drop_waits_for_its_play_button(browser, server):
+    studio = open_studio(browser, address(server), UNTOUCHED)
+    with studio.page:
+        studio.drop(SOUND)
+        studio.until("s.mode === 'take' && s.whole")
+        studio.page.wait_for_selector("#hint:has-text('Press play')")
+        assert not studio.state()["playing"]
+        studio.page.evaluate("window.touched = true")
+        studio.page.click("#play")
+        studio.until("s.playing && s.position > 0.1")
+        assert not studio.is_on("hint")
+
+
+def test_keys_work_where_a_slider_has_the_focus(studio):
+    look = theme(studio)
+    slider = "document.activeElement.value"
+    assert studio.page.get_attribute("#curves", "tabindex") == "-1"
+    studio.press("s")
+    studio.page.focus("#gain-sliders input")
+    studio.press("t")
+    assert theme(studio) != look
+    studio.press("t")
+    studio.open_sound(SOUND)
+    studio.until("s.mode === 'take' && s.playing && s.whole")
+    assert studio.page.get_attribute("#curves", "tabindex") == "0"
+    assert studio.page.get_attribute("#play", "aria-label") == "Pause"
+    studio.page.focus("#gain-sliders input")
+    studio.press("Space")
+    studio.until("!s.playing")
+    studio.page.wait_for_selector("#play[aria-label=Play]")
+    before = studio.state()["position"]
+    studio.press("ArrowRight")
+    assert studio.page.evaluate(slider) == "1.05"
+    studio.press("ArrowLeft")
+    assert studio.page.evaluate(slider) == "1"
+    assert studio.state()["position"] == before
+    studio.press("Escape")
+    assert not studio.is_on("panel")
+
+
+STICKING_OUT = """() => [...document.querySelectorAll("body *")]
+    .filter((part) => part.checkVisibility() && !part.closest("svg"))
+    .map((part) => [part, part.getBoundingClientRect()])
+    .filter(([, box]) => box.left < -0.5 || box.right > innerWidth + 0.5)
+    .map(([part]) => part.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_by_day_and_by_night(browser, server, width):
+    size = {"width": width, "height": 2 * width}
+    studio = open_studio(browser, address(server), viewport=size, color_scheme="dark", has_touch=True)
+
+    def fits(where):
+        assert studio.page.evaluate(STICKING_OUT) == [], where
+        assert studio.page.evaluate("document.documentElement.scrollWidth") <= width, where
+
+    with studio.page:
+        assert theme(studio) == "dark"
+        fits("live")
+        studio.press("s")
+        fits("the character")
+        studio.press("s")
+        record(studio, lambda: (fits("recording"), studio.press("r")))
+        studio.until("s.mode === 'take' && s.whole")
+        fits("a take")
+        studio.press("d")
+        fits("the formats")
+        studio.press("Escape")
+        studio.press("Escape")
+        studio.until("s.state === 'here'")
+        fits("with a take at hand")
+        studio.page.click("#takes summary")
+        fits("the takes")
+        studio.page.click("#health summary")
+        fits("the figures")
+        studio.press("Escape")
+        studio.press("?")
+        fits("the keys")
+        studio.press("Escape")
+        studio.page.emulate_media(color_scheme="light")
+        studio.page.wait_for_selector("html[data-theme=light]")
+        fits("by day")
+        assert studio.complaints == []
+
+
+BEGINNINGS = {
+    "csv": b"Timecode,BlendshapeCount",
+    "glb": b"glTF\x02",
+    "vrma": b"glTF\x02",
+    "mp4": b"ftyp",
+    "npz": b"PK\x03\x04",
+}
+
+
+def test_every_format_of_the_menu_is_saved(studio, short, tmp_path):
+    studio.open_sound(short)
+    studio.until("s.mode === 'take' && s.whole && !s.playing")
+    names = [text.split()[0][1:] for text in studio.page.locator("#formats button").all_text_contents()]
+    assert names == list(BEGINNINGS)
+    for name in names:
+        studio.press("d")
+        with studio.page.expect_download(timeout=1000 * PATIENCE) as download:
+            studio.page.click(f"#formats button:has-text('.{name}')")
+        assert download.value.suggested_filename == f"hum.{name}"
+        download.value.save_as(tmp_path / f"hum.{name}")
+        data = (tmp_path / f"hum.{name}").read_bytes()
+        assert BEGINNINGS[name] in data[:32], (name, data[:32])
+        assert name != "vrma" or b"VRMC_vrm_animation" in data
+        studio.until_said(f"hum.{name} is saved")

@@ -139,7 +139,7 @@ export class Curves {
     return [from, from + span];
   }
 
-  /** The take's sound, made once for a width: an hour has 360,000 peaks. */
+  /** The take's sound, made once for a width: ten minutes have 60,000 peaks. */
   private outlined(across: number): Path2D {
     if (this.outline?.across !== across) {
       const line = reduced(this.peaks, Math.ceil(across)).map((peak, k, all): [number, number] => [

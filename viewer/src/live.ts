@@ -132,7 +132,7 @@ export class Live {
         break;
       case "fault":
         if (message.code === "bad_hello") return this.giveUp(message.code, message.message);
-        this.told = null; // what it would not do it may have done in part
+        this.told = null; // the last change may not have been made
         this.refused(message.code, message.message);
         break;
     }

@@ -43,7 +43,7 @@ export interface Interrupt {
 }
 
 /**
- * Go on with another seed, other shares of named styles ({}: no style) or other gains; None leaves each as it is.
+ * Go on with another seed, other shares of named styles ({}: none) or other gains; None leaves each as it is.
  */
 export interface Change {
   kind: "change";

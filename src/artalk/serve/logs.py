@@ -43,7 +43,12 @@ def set_up(as_json: bool, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if as_json else Plain())
     logging.captureWarnings(True)
-    for name, least in (("artalk", level), ("uvicorn", logging.WARNING), ("asyncio", logging.WARNING), ("py.warnings", logging.WARNING)):
+    for name, least in (
+        ("artalk", level),
+        ("uvicorn", logging.WARNING),
+        ("asyncio", logging.WARNING),
+        ("py.warnings", logging.WARNING),
+    ):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(least)

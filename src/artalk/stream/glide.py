@@ -61,7 +61,7 @@ class Hush:
         return self.opens + SHUT * self.fps <= frame
 
     def apply(self, first: int, rows: FloatArray, channels: Channels) -> FloatArray:
-        """The frames (n, channels) from `first` on, as they are shown; of channels without a known mouth as they are."""
+        """The frames (n, channels) from `first` on, as they are shown; channels without a known mouth as they are."""
         mouth = _mouth(channels)
         numbers, out = _numbers(first, rows), rows.copy()
         share = _ease((numbers - self.first + 1) / (SHUT * self.fps))

@@ -105,7 +105,7 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Change:
-    """Go on with another seed, other shares of named styles ({}: no style) or other gains; None leaves each as it is."""
+    """Go on with another seed, other shares of named styles ({}: none) or other gains; None leaves each as it is."""
 
     seed: U32 | None = None
     style: Shares | None = None
