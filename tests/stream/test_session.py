@@ -172,6 +172,24 @@ def test_a_session_that_could_not_keep_up_leaves_frames_out():
     assert abs(session.position - 4.2) < 0.05
 
 
+def test_sound_stands_where_it_is_placed_also_after_frames_were_left_out():
+    """What the generator had heard already, when frames were left out, once kept its old place."""
+    session = Session(Loud(window=5, lookahead=0), RATE, "burst")
+    session._glide_on = lambda: None
+    session.feed(np.linspace(0, 1, 8 * RATE, dtype=np.float32))
+    events = [*session.run(0.15), *session.run(0.35), *session.run(4.0)]
+    assert session.counters.frames_dropped > 0
+    placed, checked = sorted(only(events, Placed), key=lambda event: event.time), 0
+    for number, row in frames(events).items():
+        begins = [event for event in placed if event.time <= number / 25 + 1e-6]
+        if any(number / 25 + 1e-6 < event.time < (number + 1) / 25 for event in placed):
+            continue  # a frame in which one stretch ends and the next begins
+        heard = begins[-1].sample + ((number + 0.5) / 25 - begins[-1].time) * RATE
+        assert row[JAW] == pytest.approx(heard / (8 * RATE), abs=0.002), number
+        checked += 1
+    assert checked > 10
+
+
 @pytest.mark.parametrize("model", ["visemes", "artalk-live"])
 def test_an_interruption_closes_the_mouth_within_a_third_of_a_second(model):
     generator, sound = artalk.generator(model), artalk.listen("examples/hello.flac").resampled(16000).samples

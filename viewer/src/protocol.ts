@@ -108,7 +108,7 @@ export interface Frames {
 /**
  * The client's sample number `sample` and those after it are heard from `time` seconds of the session on.
  *
- * Sent when a turn begins and whenever sound was dropped or silence was put in between.
+ * Sent when a turn begins and whenever sound was dropped, frames were left out or silence was put in between.
  */
 export interface Placed {
   kind: "placed";

@@ -113,6 +113,8 @@ class Session:
         self._wish: tuple[Style, int] | None = None
         self._shift = 0
         """Frames by which the session's numbers are ahead of the stream's."""
+        self._run: tuple[int, int] | None = None
+        """Where the sound that was placed last begins: its first sample, and how many the stream had heard by then."""
         self.began = 0.0
         """The session's time at clock 0: of a restored one where it was saved."""
         self._clock = self._skew = self._last_sound = self._block = 0.0
@@ -342,7 +344,8 @@ class Session:
                 heard = math.floor(self.position * self._fps)
                 self._hush = replace(self._hush, opens=min(self._hush.opens, heard - round(SHUT * self._fps)))
         if self._displaced:
-            self._events.append(Placed(self.turn, self._backlog.taken - len(block), self.position))
+            self._run = self._backlog.taken - len(block), self._stream.heard
+            self._events.append(Placed(self.turn, self._run[0], self.position))
             self._displaced = False
         self._stream.push(block)
 
@@ -390,7 +393,19 @@ class Session:
         self._shift += frames
         self._displaced = True
         self.counters.frames_dropped += frames
+        self._place_again()
         self._glide_on()
+
+    def _place_again(self) -> None:
+        """Of what was left out nothing is seen; what the generator had heard already and not made comes later now."""
+        if self._run is None or not self._speaking:
+            return
+        sample, began = self._run
+        made = int(self._stream.given * self.sample_rate / self.generator.fps)
+        at = max(began, made)
+        if at < self._stream.heard:
+            time = at / self.sample_rate + self._shift / self._fps
+            self._events.append(Placed(self.turn, sample + at - began, time))
 
     def _note_dropped(self, samples: int) -> None:
         self.counters.samples_dropped += samples
