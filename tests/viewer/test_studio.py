@@ -432,7 +432,7 @@ def test_a_full_server_is_said_and_asked_again(browser):
 def test_a_model_that_is_not_for_the_page(browser):
     with running(models={"in-flame": InFlame()}) as server, browser.new_page() as page:
         sockets = []
-        page.on("websocket", sockets.append)
+        page.on("websocket", lambda socket: sockets.append(socket))
         page.goto(address(server))
         studio = Studio(page)
         studio.until_said("in-flame makes numbers for flame")

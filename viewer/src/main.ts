@@ -167,7 +167,7 @@ class Studio {
     const { whole, failed } = this.player?.take ?? { whole: false, failed: false };
     box.dataset.state = !this.player ? state : failed ? "away" : "here";
     element("health-text").textContent = this.player
-      ? failed ? "not performed" : whole ? "take" : "performing"
+      ? failed ? "failed" : whole ? "take" : "performing"
       : { joining: "joining", away: "no server", refused: "refused", here: latency === null ? "live" : milliseconds(latency) }[state];
     const facts = {
       "voice to face": milliseconds(latency),
