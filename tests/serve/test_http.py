@@ -7,6 +7,7 @@ import json
 import socket
 import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from artalk.serve.settings import Limits, Settings
 from artalk.serve.work import MEDIA_TYPES
 from artalk.stream.client import Refused, connect
 from tests.serve.servers import running
+from tests.stream.generators import Loud
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +221,21 @@ def test_uploads_together_are_bounded_and_none_lasts_for_ever(wav):
             assert client.recv(100).startswith(b"HTTP/1.1 408")
         assert server.http("/v1/animate?format=csv", wav)[0] == 200
         assert server.server.workshop.taken == 0
+
+
+def test_time_in_the_queue_is_not_time_at_work(wav):
+    class Slow(Loud):
+        pause = 0.0
+
+        def step(self, state, samples):
+            time.sleep(self.pause)
+            return super().step(state, samples)
+
+    limits, slow = Limits(jobs=1, job_seconds=1.8), Slow(window=25, lookahead=0, rate=16000)
+    with running(Settings(limits=limits, drain_seconds=0.1), {"slow": slow}) as server, ThreadPoolExecutor(2) as both:
+        slow.pause = 1.0
+        answers = [both.submit(server.http, "/v1/animate?format=csv", wav) for _ in range(2)]
+        assert [answer.result()[0] for answer in answers] == [200, 200]
 
 
 def test_strangers_are_bounded(monkeypatch):
