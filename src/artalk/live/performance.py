@@ -127,15 +127,17 @@ class Performance:
             return session.run(clock)
         if self._making is None:
             session.advance(clock)
-        while self._making is not None or (step := session.due()) is not None:
+        while True:
             if self._making is None:
+                step = session.due()
+                if step is None:
+                    return session.events()
                 self._making = self._worker.submit(session.generator.step, *step)
                 wait([self._making], SOON)
             if not self._making.done():
                 return []
             made, self._making = self._making, None
             session.done(*made.result())
-        return session.events()
 
     def _window_seconds(self) -> float:
         """What the model takes for a window, when it has made one."""

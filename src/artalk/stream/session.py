@@ -20,7 +20,7 @@ from artalk import edit
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition, Generator, Named, Standing
-from artalk.motion import Motion
+from artalk.motion import Motion, exact_fps
 from artalk.stream.backlog import Backlog, Mark
 from artalk.stream.backlog import BufferFull as BufferFull
 from artalk.stream.glide import SHUT, Glide, Hush
@@ -497,7 +497,7 @@ class Session:
     def _take(self, snapshot: "Snapshot") -> None:
         self._style, self._gains = dict(snapshot.style) or None, dict(snapshot.gains)
         if snapshot.clip is not None:
-            self._style = Motion(snapshot.clip, self.generator.channels, snapshot.clip_fps)
+            self._style = Motion(snapshot.clip, self.generator.channels, exact_fps(snapshot.clip_fps))
         self.counters, self.turn, self._shift = snapshot.counters, snapshot.turn, snapshot.shift
         self.began = self._skew = snapshot.now
         self._last_sound = snapshot.now - snapshot.since_sound
