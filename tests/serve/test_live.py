@@ -15,6 +15,7 @@ from websockets.sync.client import connect as open_socket
 import artalk
 from artalk.audio import Audio
 from artalk.errors import Unreachable
+from artalk.generators.generator import Condition
 from artalk.motion import Motion
 from artalk.serve.settings import Limits, Settings
 from artalk.stream import client, protocol
@@ -460,6 +461,15 @@ def test_the_time_of_a_session_goes_on_where_it_was_saved(hello):
             while live.health is None:
                 list(live.receive(0.05))
             assert live.health.clock > before + 0.5
+
+
+def test_a_mix_over_the_socket_equals_offline_to_the_last_bit(server, hello):
+    mix = {"broad": 0.4, "lively": 0.3}
+    with connect(server.url, pace="free", style=mix, seed=3) as live:
+        live.feed(hello)
+        got = motion(live.finish())
+    whole = artalk.generator(artalk.api.LIVE).generate(Audio(hello, 16000), Condition(mix), 3)
+    np.testing.assert_array_equal(got.values, whole.values)
 
 
 def test_no_style_is_a_style_that_can_be_asked_for(server, hello):

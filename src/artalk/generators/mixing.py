@@ -131,6 +131,8 @@ def shares(condition: Condition) -> list[tuple[float, Condition]]:
     named = {style: 1.0} if isinstance(style, str) else style if isinstance(style, Mapping) else None
     if named is not None and not (all(0 <= share <= STRONGEST for share in named.values()) and sum(named.values()) > 0):
         raise BadInput(f"a mix of styles has shares of 0 to {STRONGEST:g} and some above 0, got {dict(named)}")
+    # As they come over a socket: the same mix is the same to the last bit wherever it is asked for.
+    named = named and {name: float(np.float32(share)) or share for name, share in named.items()}
     strength = 0.0 if style is None else condition.style_strength
     total = 1.0 if named is None else max(sum(named.values()), 1.0)
     styled = [(1.0, style)] if named is None else _foremost({name: share / total for name, share in named.items()})
