@@ -26,8 +26,8 @@ PARTS: dict[str, tuple[int, ...]] = {
 
 
 def check(gains: Mapping[str, float], channels: Channels = ARKIT) -> None:
-    """Raise `BadInput` for an unknown part or a gain outside 0..10, `Unsupported` for `channels` that have no parts."""
-    if channels != ARKIT:
+    """Raise `BadInput` for an unknown part or a gain outside 0..10, `Unsupported` where `channels` have no parts."""
+    if gains and channels != ARKIT:
         raise Unsupported(f"gains are for {ARKIT.name} motion, got {channels.name}; retarget it first")
     for part, gain in gains.items():
         if part not in PARTS:

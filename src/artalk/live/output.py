@@ -70,7 +70,8 @@ class Output:
     """Frames over UDP to one place.
 
     A receiver may come and go as it likes: what cannot be sent is counted in `lost`, and the host is looked up again
-    from time to time, so that one which moves is found. Nothing here waits for a network.
+    from time to time, so that one which moves is found. Nothing here waits for a network, but
+    the first frame for `PROMPT`.
     """
 
     def __init__(self, name: str, host: str, port: int, writer: Writer) -> None:

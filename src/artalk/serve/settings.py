@@ -51,8 +51,8 @@ class Settings:
 
     `token`: what clients have to know, if anything. `origins`: pages other than the server's own that may use it, such
     as "https://example.org". `secret`: signs saved sessions, so that another server with the same one goes on with
-    them; drawn anew if empty. `workers`: runs of a model at a time, 0 for one
-    a core, but no more than four.
+    them; drawn anew if empty. `workers`: runs of a model at a time, 0 for one a core, but no more
+    than four.
     """
 
     host: str = "127.0.0.1"

@@ -42,7 +42,7 @@ class Glide:
 
 
 @dataclass(frozen=True, eq=False)
-class Hush:
+class Shutting:
     """Speech stops before frame `first`: the mouth goes from `pose` to rest, and follows the frames again from `opens`
     on. What else changes meanwhile does not open it."""
 

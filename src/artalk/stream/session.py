@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artalk import edit
-from artalk.channels import ARKIT
 from artalk.errors import BadInput
 from artalk.generators.generator import Condition, Generator, Named, Standing
 from artalk.motion import Motion, exact_fps
 from artalk.stream.backlog import Backlog, Mark
 from artalk.stream.backlog import BufferFull as BufferFull
-from artalk.stream.glide import SHUT, Glide, Hush
+from artalk.stream.glide import SHUT, Glide, Shutting
 from artalk.stream.protocol import Ended, Finished, Interrupted, Pace, Placed
 from artalk.stream.state import BadState, pack, unpack, unpack_like
 
@@ -94,7 +93,7 @@ class Session:
         pacing: Pacing | None = None,
     ) -> None:
         gains, style = dict(gains or {}), _wished(style)
-        _check(gains, generator)
+        edit.check(gains, generator.channels)
         self.generator = generator
         self.sample_rate = sample_rate
         self.pace: Pace = pace
@@ -109,7 +108,7 @@ class Session:
         self._recent: deque[FloatArray] = deque(maxlen=self._recalled())
         self._events: list[Event] = []
         self._glide: Glide | None = None
-        self._hush: Hush | None = None
+        self._shutting: Shutting | None = None
         self._wish: tuple[Style, int] | None = None
         self._shift = 0
         """Frames by which the session's numbers are ahead of the stream's."""
@@ -170,7 +169,7 @@ class Session:
         self.turn += 1
         self._speaking = self.finished = False
         pose = self._recent[-1] if self._recent else np.zeros(len(self.generator.channels), np.float32)
-        self._glide, self._hush = Glide(first, pose, self._fps), Hush.at(first, pose, self._fps)
+        self._glide, self._shutting = Glide(first, pose, self._fps), Shutting.at(first, pose, self._fps)
         self._events = _without(self._events, first)
         self._events.append(Interrupted(self.turn, first))
         if self.pace != "live":
@@ -184,7 +183,7 @@ class Session:
         """
         wish = (self._style if style is None else _wished(style), self._seed if seed is None else seed)
         if gains is not None:
-            _check(gains, self.generator)
+            edit.check(gains, self.generator.channels)
         if wish[0] is not None and wish[0] != self._style:
             self.generator.check(Condition(wish[0]))
             self.generator.begin(Condition(wish[0]), self._seed)  # refuses a name that it does not know
@@ -295,9 +294,9 @@ class Session:
         if self._glide is not None:
             piece = replace(piece, values=self._glide.apply(first, piece.values))
             self._glide = None if self._glide.over(self.made) else self._glide
-        if self._hush is not None:
-            piece = replace(piece, values=self._hush.apply(first, piece.values, piece.channels))
-            self._hush = None if self._hush.over(self.made) else self._hush
+        if self._shutting is not None:
+            piece = replace(piece, values=self._shutting.apply(first, piece.values, piece.channels))
+            self._shutting = None if self._shutting.over(self.made) else self._shutting
         self._recent.extend(piece.values)
         self.counters.frames += len(piece)
         self._events.append(piece)
@@ -339,10 +338,12 @@ class Session:
         if not self._speaking:
             self.turn += 1
             self._speaking = self._displaced = True
-            if self._hush is not None:
+            if self._shutting is not None:
                 # The mouth is free in time for the new words, which it prepares a little ahead of their sound.
                 heard = math.floor(self.position * self._fps)
-                self._hush = replace(self._hush, opens=min(self._hush.opens, heard - round(SHUT * self._fps)))
+                self._shutting = replace(
+                    self._shutting, opens=min(self._shutting.opens, heard - round(SHUT * self._fps))
+                )
         if self._displaced:
             self._run = self._backlog.taken - len(block), self._stream.heard
             self._events.append(Placed(self.turn, self._run[0], self.position))
@@ -471,7 +472,7 @@ class Session:
             marks=self._backlog.marks,
             recent=np.array(self._recent, np.float32).reshape(len(self._recent), len(self.generator.channels)),
             glide=self._glide,
-            hush=self._hush,
+            shutting=self._shutting,
         )
         parts = [pack(snapshot), pack(self._stream.state), pack(standing.tail)]
         return b"".join(struct.pack("<I", len(part)) + part for part in parts)
@@ -510,7 +511,7 @@ class Session:
             if mark:
                 self._backlog.mark(_mark(mark))
         self._recent.extend(snapshot.recent)
-        self._glide, self._hush = snapshot.glide, snapshot.hush
+        self._glide, self._shutting = snapshot.glide, snapshot.shutting
 
 
 @dataclass(frozen=True, eq=False)
@@ -540,7 +541,7 @@ class Snapshot:
     marks: tuple[tuple[int, str], ...]
     recent: NDArray[np.float32]
     glide: Glide | None
-    hush: Hush | None
+    shutting: Shutting | None
 
 
 def _parts(data: bytes) -> list[bytes]:
@@ -561,10 +562,6 @@ def _parts(data: bytes) -> list[bytes]:
 def _wished(style: Style) -> Style:
     """A style; a table of nothing but zeros is none."""
     return None if isinstance(style, Mapping) and not any(style.values()) else style
-
-
-def _check(gains: Mapping[str, float], generator: Generator) -> None:
-    edit.check(gains, generator.channels if gains else ARKIT)
 
 
 def _names(style: Style) -> Mapping[str, float]:
