@@ -40,8 +40,8 @@ def test_scale_by_scale_with_memory_draws_the_codes_that_the_whole_pass_draws(pa
             for i, name in enumerate(model.trunks):
                 known = state["known"][:, state["known"].shape[1] - past :] > 0.5
                 stream, memory = model.codec.stream(name), state.get(f"memory.{name}")
-                total, _, _ = model.trunk(name).step(stream.pyramid, heard, steering, i, memory, known, noises[n][name])
-                totals[name].append(total)
+                made = model.trunk(name).step(stream.pyramid, heard, steering, i, memory, known, noises[n][name])
+                totals[name].append(made.total)
             _, _, state = model.step(state, piece, noises[n], steering)
         heard, known = torch.stack(features, dim=1), all_known(count, windows, past)
         for i, name in enumerate(model.trunks):
@@ -190,6 +190,66 @@ def test_what_training_withholds_and_corrupts_comes_from_the_rng_alone():
     assert quiet.losses(piece)["total"].item() == quiet.losses(piece)["total"].item()
 
 
+@pytest.mark.parametrize("expected", [0, 2, 4])
+def test_a_past_of_its_own_is_what_it_does_where_it_runs(expected):
+    """What the whole pass says of such levels is what `perform` did, and that is what `generate` makes."""
+    model, piece = artalk(past=2, spoiling=cold(own=1.0)), batch()
+    trunks = dict(model.config.trunks)
+    trunk = dataclasses.replace(trunks["lips"], expected=expected)
+    model.config = dataclasses.replace(model.config, trunks={**trunks, "lips": trunk})
+    model.trunk("lips").config = trunk
+    stream, style = model.codec.stream("lips"), model.styles(piece)[0]
+    with torch.no_grad():
+        heard = model.speech(piece.sound).features
+        features = model.codec.windows(heard)
+        known = all_known(len(features), features.shape[1], 2)
+        ones = torch.ones(len(features))
+        done = model.trunk("lips").perform(stream.pyramid, features, ones, style, known)
+        latents = model._latents(piece)
+        levels = stream.pyramid.encode(latents["lips"], done=done)
+        logits = model.trunk("lips")(levels, features, ones, style, known).logits
+        for i, part in enumerate(torch.split(logits, list(model.config.codec.scales), dim=-2)):
+            soft = i >= len(done) - expected
+            said = stream.quantizer.expected(part) if soft else stream.quantizer.values((part > 0).long())
+            assert torch.allclose(said, done[i], atol=1e-4), i
+        assert not torch.allclose(levels.total, latents["lips"], atol=0.1)
+        # `generate` begins without a past, and so does this sound.
+        margin = model.config.speech.past * HOP
+        fresh = torch.nn.functional.pad(piece.sound[:, margin:], (margin, 0))
+        features = model.codec.windows(model.speech(fresh).features)
+        done = model.trunk("lips").perform(stream.pyramid, features, ones, style, known)
+        total = torch.stack([stream.pyramid.part(part, i) for i, part in enumerate(done)]).sum(dim=0)
+        frames = stream.decode(total, all_known(len(total), total.shape[1], model.config.codec.past)).flatten(1, 2)
+        made = run(model, fresh[:, margin:], model.steer(len(total), style, 1.0))
+        mine = model.codec.normalise(made)[:, : frames.shape[1], stream.columns]
+        inside = (made[..., stream.columns] > 0.001) & (made[..., stream.columns] < 0.999)
+        assert inside[:, : frames.shape[1]].float().mean() > 0.2
+        assert torch.allclose(frames[inside[:, : frames.shape[1]]], mine[inside[:, : frames.shape[1]]], atol=1e-3)
+
+
+def test_rows_with_a_past_of_their_own_are_drawn_by_lot_and_only_in_training():
+    piece = batch(count=4)
+    plain = artalk(spoiling=cold()).train().losses(piece, torch.Generator().manual_seed(0))
+    own = artalk(spoiling=cold(own=1.0)).train()
+    losses = own.losses(piece, torch.Generator().manual_seed(0))
+    assert losses["codes.lips"] != plain["codes.lips"]
+    assert losses["codes.rest"] == plain["codes.rest"], "a stream that is drawn keeps the past that was"
+    levels = own._levels(own._latents(piece), None)
+    features = own.codec.windows(own.speech(piece.sound).features)
+    known = all_known(4, features.shape[1], own.config.known)
+    style = own.styles(piece)[0]
+    shares = []
+    for seed in range(8):
+        own.config = dataclasses.replace(own.config, spoiling=cold(own=0.5))
+        rng = torch.Generator().manual_seed(seed)
+        mixed = own._own(own._latents(piece), levels, features, torch.ones(4), style, known, rng)
+        assert list(mixed) == ["lips"]
+        shares += [float(not torch.equal(mixed["lips"].total[row], levels["lips"].total[row])) for row in range(4)]
+    assert 0.3 < sum(shares) / len(shares) < 0.7
+    own.eval()
+    assert own.losses(piece)["codes.lips"] == artalk(spoiling=cold()).losses(piece)["codes.lips"]
+
+
 def test_the_codec_is_frozen():
     model = artalk().train()
     assert not model.codec.training
@@ -294,7 +354,7 @@ def test_half_precision_touches_neither_the_targets_nor_the_spectra():
     with torch.no_grad():
         full, codes = model.losses(piece), model.codec.encode(piece.motion, piece.observed)
         with torch.autocast("cpu", torch.bfloat16):
-            half, same = model.losses(piece), model._levels(piece, None)
+            half, same = model.losses(piece), model._levels(model._latents(piece), None)
     for name in codes:
         assert all(torch.equal(a, b) for a, b in zip(codes[name].codes, same[name].codes, strict=True))
     assert half["total"].item() == pytest.approx(full["total"].item(), rel=0.02)

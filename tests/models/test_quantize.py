@@ -142,6 +142,23 @@ def test_spoiled_codes_are_mended_by_later_scales():
     assert (spoiled.total - latents).abs().mean() < (unmended - latents).abs().mean()
 
 
+@pytest.mark.parametrize("pyramid", pyramids(), ids=["binary", "vector"])
+def test_what_was_done_instead_is_mended_by_later_scales(pyramid):
+    """Half of what was coded: each target is the code of what that leaves."""
+    latents = random(5, 8, pyramid.quantizer.width) * 0.3
+    clean = pyramid.encode(latents)
+    done = [0.5 * pyramid.quantizer.values(codes) for codes in clean.codes]
+    mended = pyramid.encode(latents, done=done)
+    assert torch.equal(mended.codes[0], clean.codes[0])
+    total = torch.zeros_like(latents)
+    for level, values in enumerate(done):
+        assert torch.allclose(mended.inputs[level], pyramid.down(total, level))
+        left = pyramid.down(latents - total, level) / pyramid.gains[level]
+        assert torch.equal(mended.codes[level], pyramid.quantizer.quantize(left).codes)
+        total = total + pyramid.part(values, level)
+    assert torch.allclose(mended.total, total, atol=1e-6)
+
+
 @pytest.mark.parametrize("scales", [(), (2, 1), (1, 1), (0, 4), (1, 9)])
 def test_scales_that_do_not_rise_to_the_window_are_refused(scales):
     with pytest.raises(BadInput, match="scales rise"):

@@ -150,13 +150,16 @@ def test_a_generator_after_a_generator_goes_on_with_it(corpus, tmp_path):
     """With losses of its own, which the first of the two did not know."""
     recipe = smallest()
     first = replace(recipe.stages["generator"], steps=2, weights={"lips": 0.0, "gap": 0.0})
-    second = replace(recipe.stages["generator"], steps=1, check=1, save=1, rate=1e-9)
+    second = replace(recipe.stages["generator"], steps=1, check=1, save=1, rate=1e-9, spoiling={"own": 0.7})
     stages = {"codec": recipe.stages["codec"], "generator": first, "lips": second}
     kept = train(replace(recipe, stages=stages), corpus, tmp_path)
     before, after = (checkpoint.load(kept[name]).model for name in ("generator", "lips"))
     for name, tensor in before.state_dict().items():
         assert torch.allclose(tensor, after.state_dict()[name], atol=1e-6), name
-    assert before.config == replace(after.config, weights=replace(after.config.weights, lips=0.0, gap=0.0))
+    assert after.config.spoiling == replace(before.config.spoiling, own=0.7)
+    assert before.config == replace(
+        after.config, weights=replace(after.config.weights, lips=0.0, gap=0.0), spoiling=before.config.spoiling
+    )
     assert config.load(Recipe, tmp_path / "recipe.toml").stages == stages
     known = {row["stage"]: set(row["losses"]) for row in log.read(tmp_path)}
     assert known["lips"] - known["generator"] == {"lips", "gap"}
@@ -174,6 +177,19 @@ def test_a_generator_after_a_generator_goes_on_with_it(corpus, tmp_path):
 def test_the_weights_of_a_stage_are_checked(task, named, sentence):
     with pytest.raises(BadInput, match=sentence):
         replace(smallest().stages["generator"], task=task, weights=named)
+
+
+@pytest.mark.parametrize(
+    ("task", "named", "sentence"),
+    [
+        ("generator", {"self": 1.0}, "spoiling has bits, .*own, got self$"),
+        ("generator", {"own": 1.5}, "chances from 0 to 1"),
+        ("regression", {"own": 1.0}, "a regression got spoiling"),
+    ],
+)
+def test_what_a_stage_spoils_is_checked(task, named, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        replace(smallest().stages["generator"], task=task, spoiling=named)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ in one does not touch the other. One class owns `forward`, `losses` and `step`; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast, final
+from typing import NamedTuple, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -85,13 +85,17 @@ class ArtalkWeights:
 @dataclass(frozen=True)
 class Spoiling:
     """Chances in training: `bits` the largest share of corrupted bits a scale; `sound`, `style`, `past` how often each
-    is withheld (for guidance, and so that no one of them is leant on).
+    is withheld (for guidance, and so that no one of them is leant on); `own` how often the past and the coarse scales
+    are what the model itself makes of the sound, window by window, instead of what was done (scheduled sampling, Bengio
+    et al. 2015): where it runs it has nothing else. Streams that are drawn are left out: what chance made of them is no
+    mistake to mend.
     """
 
     bits: float = 0.2
     sound: float = 0.1
     style: float = 0.15
     past: float = 0.1
+    own: float = 0.0
 
 
 LIPS = TrunkConfig(expected=5)
@@ -158,6 +162,16 @@ class Predicted:
 
     logits: Tensor
     motion: Tensor
+
+
+class Made(NamedTuple):
+    """A window of one stream: the codes' `values` (batch, scales[l], code width) of each scale and their sum `total`
+    (batch, window, code width), the regression's `motion`, and the `memory` for the next window."""
+
+    values: list[Tensor]
+    total: Tensor
+    motion: Tensor
+    memory: Tensor | None
 
 
 @final
@@ -248,11 +262,11 @@ class Trunk(nn.Module):
         memory: Tensor | None,
         known: Tensor,
         noise: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> Made:
         """One window, scale by scale; every token is computed once.
 
         `features` (batch, window, …), `memory` (batch, branches, …), `known` (batch, past), `noise` (batch, tokens,
-        noise). Returns the codes' sum (batch, window, code width), the regression's motion, the next memory.
+        noise).
         """
         batch, branches = steering.style.shape[:2]
         style = steering.style.flatten(0, 1)
@@ -264,6 +278,7 @@ class Trunk(nn.Module):
         warm = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
         total = features.new_zeros(batch, pyramid.frames, pyramid.quantizer.width)
         hidden, start = total, 0
+        decided: list[Tensor] = []
         for level, scale in enumerate(self.scales):
             stop = start + scale
             given = pyramid.down(total, level)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
@@ -276,12 +291,30 @@ class Trunk(nn.Module):
             )
             found = unfold(hidden, batch, branches)
             values = self._decide(pyramid.quantizer, level, found, steering.mix, noise[:, start:stop], *warm)
+            decided.append(values)
             total = total + pyramid.part(values, level)
             start = stop
         regressed = unfold(self.spread @ self.regress(hidden), batch, branches)
         content = self.content(total)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
         remembered = self.stack.remember(memory, content, memory_condition)
-        return total, (regressed * steering.mix[..., None, None]).sum(dim=1), remembered
+        return Made(decided, total, (regressed * steering.mix[..., None, None]).sum(dim=1), remembered)
+
+    @torch.no_grad()
+    def perform(self, pyramid: Pyramid, features: Tensor, hears: Tensor, style: Tensor, known: Tensor) -> list[Tensor]:
+        """What it does by itself at temperature 0, each window after the last as where it runs: the values (batch,
+        windows, scales[l], code width) of each scale. `features`, `hears`, `style` and `known` as in `forward`.
+        """
+        ones, zeros = features.new_ones(len(features), 1), features.new_zeros(len(features), 1)
+        steering = Steering(style[:, None], hears[:, None], ones, temperature=zeros, top_p=ones)
+        noise = features.new_zeros(len(features), pyramid.tokens, pyramid.quantizer.noise)
+        empty = self.stack.empty(len(features), features.device)
+        memory = None if empty is None else unfold(empty, len(features), 1)
+        windows: list[list[Tensor]] = []
+        for k in range(features.shape[1]):
+            made = self.step(pyramid, features[:, k], steering, 0, memory, known[:, k], noise)
+            windows.append(made.values)
+            memory = made.memory
+        return [torch.stack(values, dim=1) for values in zip(*windows, strict=True)]
 
     def _decide(
         self,
@@ -362,7 +395,8 @@ class Artalk(nn.Module):
         if batch.sound is None:
             raise BadInput("a generator learns from motion with its sound, the batch has no sound")
         rig = seen_on(rig, self.config.weights)
-        levels = self._levels(batch, rng)
+        latents = self._latents(batch)
+        levels = self._levels(latents, rng)
         heard = choice.listen(self.speech, batch)
         features = self.codec.windows(heard)
         count, windows = features.shape[:2]
@@ -371,7 +405,10 @@ class Artalk(nn.Module):
         style, contrast = self.styles(batch, rng)
         follows = keep["style"] if batch.style_id is None else keep["style"] | (batch.style_id < 0)
         style = torch.where(follows[:, None], style, self.style.null)
-        predicted = self(levels, features, keep["sound"].float(), style, known)
+        hears = keep["sound"].float()
+        if self.training and self.config.spoiling.own:
+            levels |= self._own(latents, levels, features, hears, style, known, rng)
+        predicted = self(levels, features, hears, style, known)
         losses = self._code_losses(batch, levels, predicted)
         losses |= self._motion_losses(batch, levels, predicted, rig)
         if contrast is not None:
@@ -446,7 +483,7 @@ class Artalk(nn.Module):
         parts: dict[str, Tensor] = {}
         for index, name in enumerate(self.trunks):
             trunk, stream = self.trunk(name), self.codec.stream(name)
-            total, regressed, memory = trunk.step(
+            made = trunk.step(
                 stream.pyramid,
                 features,
                 steering,
@@ -456,11 +493,11 @@ class Artalk(nn.Module):
                 noise[name],
             )
             past = _newest(known, self.config.codec.past)
-            decoded, decoder = stream.decode_next(total, state.get(f"decoder.{name}"), past)
-            kept = {f"memory.{name}": memory, f"decoder.{name}": decoder}
+            decoded, decoder = stream.decode_next(made.total, state.get(f"decoder.{name}"), past)
+            kept = {f"memory.{name}": made.memory, f"decoder.{name}": decoder}
             after |= {key: value for key, value in kept.items() if value is not None}
             blend = trunk.config.blend
-            parts[name] = decoded if not blend else (1 - blend) * decoded + blend * regressed
+            parts[name] = decoded if not blend else (1 - blend) * decoded + blend * made.motion
         return self.codec.real(self.codec.join(parts)), self.spoken(features), after
 
     @property
@@ -504,19 +541,46 @@ class Artalk(nn.Module):
         return style, self.style.contrast(style, other, batch.style_id)
 
     @torch.no_grad()
-    def _levels(self, batch: Batch, rng: torch.Generator | None) -> dict[str, Levels]:
+    def _latents(self, batch: Batch) -> dict[str, Tensor]:
+        # The targets must be those that the codec was trained to give, whatever the trunks are trained in.
+        with exact(batch.motion.device):
+            return self.codec.latents(batch.motion, batch.observed)
+
+    @torch.no_grad()
+    def _levels(self, latents: Mapping[str, Tensor], rng: torch.Generator | None) -> dict[str, Levels]:
         ratio = None
         if self.training and self.config.spoiling.bits:
-            count, windows = len(batch.motion), batch.motion.shape[1] // self.config.codec.window
-            shape = (count, windows, len(self.config.codec.scales))
-            device = batch.motion.device
+            one = next(iter(latents.values()))
+            shape, device = (*one.shape[:2], len(self.config.codec.scales)), one.device
             ratio = {
                 name: torch.rand(shape, generator=rng, device=device) * self.config.spoiling.bits
                 for name in self.trunks
             }
-        # The targets must be those that the codec was trained to give, whatever the trunks are trained in.
-        with exact(batch.motion.device):
-            return self.codec.encode(batch.motion, batch.observed, ratio, rng)
+        return self.codec.quantise(latents, ratio, rng)
+
+    @torch.no_grad()
+    def _own(
+        self,
+        latents: Mapping[str, Tensor],
+        levels: Mapping[str, Levels],
+        features: Tensor,
+        hears: Tensor,
+        style: Tensor,
+        known: Tensor,
+        rng: torch.Generator | None,
+    ) -> dict[str, Levels]:
+        """Levels of streams that are not drawn, some rows of which follow the model's own past and coarse scales."""
+        chosen = torch.rand(len(features), generator=rng, device=features.device) < self.config.spoiling.own
+        mixed: dict[str, Levels] = {}
+        with exact(features.device):
+            for name, given in levels.items():
+                trunk, pyramid = self.trunk(name), self.codec.stream(name).pyramid
+                if trunk.config.temperature:
+                    continue
+                past = _newest(known, trunk.config.past)
+                done = trunk.perform(pyramid, features.float(), hears, style.float(), past)
+                mixed[name] = _picked(chosen, pyramid.encode(latents[name], done=done), given)
+        return mixed
 
     def _keep(self, count: int, device: torch.device, rng: torch.Generator | None) -> dict[str, Tensor]:
         """(batch,) true where sound, style and past are given."""
@@ -617,6 +681,17 @@ def _hits(stream: StreamCodec, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
         right = (stream.quantizer.choose(logits.detach(), noise, cold, cold + 1) == codes).float()
         shares.append(right.mean(dim=-1) if right.ndim > logits.ndim - 1 else right)
     return torch.cat(shares, dim=-1)
+
+
+def _picked(rows: Tensor, these: Levels, those: Levels) -> Levels:
+    """Of the chosen `rows` (batch,) `these`, else `those`."""
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(rows.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    codes = [pick(a, b) for a, b in zip(these.codes, those.codes, strict=True)]
+    inputs = [pick(a, b) for a, b in zip(these.inputs, those.inputs, strict=True)]
+    return Levels(codes, inputs, pick(these.total, those.total), those.losses)
 
 
 def _phone_loss(logits: Tensor, phones: Tensor) -> Tensor:

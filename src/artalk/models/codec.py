@@ -215,13 +215,25 @@ class Codec(nn.Module):
         rng: torch.Generator | None = None,
     ) -> dict[str, Levels]:
         """The codes of `motion` (batch, frames, channels) in real units by stream; `ratio` as in `Pyramid.encode`."""
+        return self.quantise(self.latents(motion, observed), ratio, rng)
+
+    def latents(self, motion: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        """What is quantised of `motion`, by stream: (batch, windows, window, code width)."""
         parts = self.windows(self.normalise(motion))
         known = all_known(len(parts), parts.shape[1], self.config.past, motion.device)
-        made: dict[str, Levels] = {}
-        for name in self.streams:
-            latents = self.stream(name).encode(parts, observed, known)
-            made[name] = self.stream(name).pyramid.encode(latents, None if ratio is None else ratio[name], rng)
-        return made
+        return {name: self.stream(name).encode(parts, observed, known) for name in self.streams}
+
+    def quantise(
+        self,
+        latents: Mapping[str, Tensor],
+        ratio: Mapping[str, Tensor] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Levels]:
+        """The codes of `latents`; `ratio` as in `Pyramid.encode`."""
+        return {
+            name: self.stream(name).pyramid.encode(latent, None if ratio is None else ratio[name], rng)
+            for name, latent in latents.items()
+        }
 
     def decode(self, totals: Mapping[str, Tensor]) -> Tensor:
         """(batch, frames, channels) normalised motion of each stream's summed codes (batch, windows, window, width)."""

@@ -336,8 +336,9 @@ def begin(
 
 
 def _further(model: Artalk, stage: Stage, recipe: Recipe) -> Artalk:
-    """A trained model with the losses of this stage instead of those that it was trained with."""
-    model.config = replace(model.config, weights=stage.weigh(recipe.model).weights)
+    """A trained model with the losses and chances of this stage instead of those that it was trained with."""
+    wished = stage.weigh(recipe.model)
+    model.config = replace(model.config, weights=wished.weights, spoiling=wished.spoiling)
     return model
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from artalk.channels import ARKIT
 from artalk.data.clips import FPS, SAMPLE_RATE
 from artalk.errors import BadInput
-from artalk.models.artalk import ArtalkConfig, ArtalkWeights
+from artalk.models.artalk import ArtalkConfig, ArtalkWeights, Spoiling
 from artalk.models.speech.mel import SpeechConfig
 from artalk.models.speech.pretrained import PretrainedConfig
 
@@ -24,6 +24,9 @@ COUNTED: dict[str, tuple[str, ...]] = {
     "generator": tuple(each.name for each in fields(ArtalkWeights)),
 }
 """The losses that a task may weigh."""
+
+SPOILED = tuple(each.name for each in fields(Spoiling))
+"""The chances that a generator's stage may have of its own."""
 
 TASKS: tuple[Task, ...] = ("codec", "style", "regression", "generator")
 """What a stage may train: the codec, the style encoder alone, the baseline without codes, or the model on its codec.
@@ -59,6 +62,7 @@ class Stage:
     tuning: float = 0.05
     frozen: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict[str, float])
+    spoiling: dict[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         if min(self.steps, self.rows, self.check, self.save) < 1:
@@ -70,10 +74,20 @@ class Stage:
             raise BadInput(f"weights of a {self.task} are {', '.join(known)}, got {', '.join(unknown)}")
         if min(self.weights.values(), default=0.0) < 0:
             raise BadInput(f"a loss counts at least 0, got {self.weights}")
+        if self.spoiling and self.task != "generator":
+            raise BadInput(f"what a generator is given may be spoiled, a {self.task} got spoiling")
+        if unknown := [name for name in self.spoiling if name not in SPOILED]:
+            raise BadInput(f"spoiling has {', '.join(SPOILED)}, got {', '.join(unknown)}")
+        if not all(0 <= chance <= 1 for chance in self.spoiling.values()):
+            raise BadInput(f"spoiling has chances from 0 to 1, got {self.spoiling}")
 
     def weigh(self, model: ArtalkConfig) -> ArtalkConfig:
-        """The model's config with the losses as they count in this stage."""
-        return replace(model, weights=replace(model.weights, **self.weights)) if self.weights else model
+        """The model's config with the losses as they count and the chances as they are in this stage."""
+        return replace(
+            model,
+            weights=replace(model.weights, **self.weights),
+            spoiling=replace(model.spoiling, **self.spoiling),
+        )
 
 
 @dataclass(frozen=True)

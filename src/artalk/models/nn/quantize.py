@@ -1,6 +1,7 @@
 """Quantising: binary spherical and vector codebooks behind one interface, and the residual pyramid over time scales."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast, final
 
@@ -243,18 +244,27 @@ class Pyramid(nn.Module):
         flat = spread.reshape(-1, self.frames, self.quantizer.width).transpose(1, 2)
         return spread + self.repair[level](flat).transpose(1, 2).reshape(spread.shape)
 
-    def encode(self, latents: Tensor, ratio: Tensor | None = None, rng: torch.Generator | None = None) -> Levels:
+    def encode(
+        self,
+        latents: Tensor,
+        ratio: Tensor | None = None,
+        rng: torch.Generator | None = None,
+        done: Sequence[Tensor] | None = None,
+    ) -> Levels:
         """Quantise `latents` (…, frames, width).
 
         With `ratio` (…, levels) that share of each scale's codes is spoiled *after* they are noted as the target, and
         later scales are coded from the residual that remains: they learn to mend (Infinity's bitwise self-correction,
-        Han et al. 2024, algorithm 1). The gradient of `total` reaches the encoder straight through, and the gains and
-        repairs as themselves.
+        Han et al. 2024, algorithm 1). What was `done` instead of the codes, values (…, scales[l], width) of each scale,
+        is mended likewise. The gradient of `total` reaches the encoder straight through, and the gains and repairs as
+        themselves.
         """
         with exact(latents.device):
-            return self._encode(latents.float(), ratio, rng)
+            return self._encode(latents.float(), ratio, rng, done)
 
-    def _encode(self, latents: Tensor, ratio: Tensor | None, rng: torch.Generator | None) -> Levels:
+    def _encode(
+        self, latents: Tensor, ratio: Tensor | None, rng: torch.Generator | None, done: Sequence[Tensor] | None
+    ) -> Levels:
         total = torch.zeros_like(latents)
         codes: list[Tensor] = []
         inputs: list[Tensor] = []
@@ -266,7 +276,8 @@ class Pyramid(nn.Module):
             codes.append(made.codes)
             for name, value in made.losses.items():
                 losses[name] = losses.get(name, torch.zeros_like(value)) + value / len(self.scales)
-            total = total + self.part(self._spoiled(made, level, ratio, rng), level)
+            values = self._spoiled(made, level, ratio, rng) if done is None else done[level]
+            total = total + self.part(values, level)
         losses["commitment"] = F.mse_loss(latents, total.detach())
         losses["codebook"] = losses.get("codebook", torch.zeros_like(losses["commitment"])) + F.mse_loss(
             total, latents.detach()
