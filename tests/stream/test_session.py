@@ -92,6 +92,41 @@ def test_each_frame_comes_as_soon_as_its_sound_is_there():
             assert clock - event.start / 25 <= float(generator.latency) + 2 * TICK + 1e-9
 
 
+@given(
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.sampled_from([1000, 3000]),
+    st.lists(st.floats(0.5, 1.5), min_size=1, max_size=3),
+    st.integers(0, 19),
+)
+def test_blocks_of_speech_fill_windows_to_the_full(window, lookahead, rate, pauses, tick):
+    """However long the silence before: the block that ends a window's sound brings its frames, and nothing waits for
+    the rest of a block. A turn stands within half a block of where it was spoken (a block's end, and a tick, at most).
+    """
+    session, step = Session(Loud(window, lookahead), rate), round(0.02 * rate)
+    spoken, clock = 0.0, tick / 1000
+    for pause in pauses:
+        start = spoken + pause
+        while clock < start + 0.02:
+            session.run(clock)
+            clock += TICK
+        sound = noise(1, rate)
+        placed = None
+        for k in range(len(sound) // step):
+            session.feed(sound[k * step : (k + 1) * step])
+            for event in session.run(start + (k + 1) * 0.02):
+                if isinstance(event, Placed):
+                    placed = event
+                    assert -0.0101 <= placed.time - session.skew - start <= 0.0201
+                elif isinstance(event, Motion) and placed is not None:
+                    newest = event.start / 25 - placed.time + session.latency
+                    if newest > 0.02:
+                        assert (k + 1) * 0.02 - newest <= 1.01 / rate
+        assert placed is not None
+        session.flush()
+        spoken, clock = start + 1.0, start + 1.0 + tick / 1000
+
+
 def test_a_flush_makes_the_last_frames_without_more_sound():
     session = Session(Loud(), RATE, "free")
     session.feed(noise(1))

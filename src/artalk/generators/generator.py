@@ -212,7 +212,12 @@ class Stream:
     def latency(self) -> float:
         """Seconds from a window's first frame to the newest sound that it needs, the resampler's reach included."""
         held = 0 if self._smoothing is None else self._smoothing.delay
-        return float(self._generator.latency + held / self._generator.fps) + self._resampler.delay
+        return self.reach + float(held / self._generator.fps)
+
+    @property
+    def reach(self) -> float:
+        """Seconds from a window's first frame to the newest sound that its making needs."""
+        return float(self._generator.latency) + self._resampler.delay
 
     @property
     def nothing(self) -> Motion:

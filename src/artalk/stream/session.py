@@ -35,6 +35,9 @@ Event: TypeAlias = Motion | Placed | Ended | Interrupted | Finished
 AHEAD = 8
 """Windows whose sound is handed to the generator before they are due, at most."""
 
+BLOCK = 0.02
+"""Seconds of the blocks that most clients send."""
+
 SLEW = 0.002
 """The share by which a session's time follows a microphone's, a block of sound: clocks of sound cards differ."""
 
@@ -264,6 +267,8 @@ class Session:
         waits = self._speaking and self.now - self._last_sound <= self.pacing.patience
         if self._backlog.empty and not self.finished and not waits:
             self._fill(self.now)
+        elif self.pace == "live" and not self._backlog.empty and not self._speaking:
+            self._fill(self.now - self.queued + BLOCK / 2)  # a turn stands where it was spoken, within half a block
 
     def due(self, most: int = AHEAD) -> tuple[Any, FloatArray] | None:
         """The state and the sound of the next step of at most so many windows, or None where nothing is due."""
@@ -363,10 +368,17 @@ class Session:
             self._hear_silence(last / self._fps + self._stream.latency)
 
     def _fill(self, until: float) -> None:
-        """Silence up to a time, as far as the generator keeps up."""
+        """Silence up to a time, as far as the generator keeps up.
+
+        In steps of a block, so that each window's sound ends where a block of speech does: else every window of the
+        turn would wait for the rest of one.
+        """
         if self._stream.waiting >= AHEAD:
             return
-        heard = self._hear_silence(until)
+        step = float(self.generator.window / self.generator.fps)
+        step /= max(round(step / BLOCK), 1)
+        steps = math.floor((until - self._stream.reach) / step + 1e-6)
+        heard = self._hear_silence(steps * step + self._stream.reach)
         if heard and self._speaking:
             self.counters.samples_filled += heard
             self._displaced = True
