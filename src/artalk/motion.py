@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, Self
 
 import numpy as np
@@ -25,6 +26,8 @@ def exact_fps(fps: Fps) -> Fraction:
 
     Raises `BadInput` unless 1 ≤ fps ≤ 1000.
     """
+    if isinstance(fps, Fraction):
+        return _as_meant(fps)
     text = str(fps).strip()
     # Digits are counted before they are worth anything: "1e999999999" would fill the memory.
     if isinstance(fps, str | float) and not _RATE.fullmatch(text):
@@ -33,12 +36,18 @@ def exact_fps(fps: Fps) -> Fraction:
         rate = Fraction(text if isinstance(fps, str | float) else fps)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise BadInput(f"a frame rate is a number such as 25, 29.97 or 30000/1001, got {fps!r}") from error
+    return _as_meant(rate)
+
+
+@lru_cache(maxsize=64)
+def _as_meant(rate: Fraction) -> Fraction:
+    """Each piece of a live session has its rate looked at: it is mostly one of a few."""
     for whole in (24, 30, 48, 60, 120):
         ntsc = Fraction(whole * 1000, 1001)
         if rate != whole and abs(rate - ntsc) < Fraction(1, 200):
             rate = ntsc
     if not 1 <= rate <= 1000:
-        raise BadInput(f"a frame rate lies between 1 and 1000, got {fps!r}")
+        raise BadInput(f"a frame rate lies between 1 and 1000, got {rate}")
     return rate
 
 

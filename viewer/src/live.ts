@@ -9,6 +9,9 @@ import type { Wishes } from "./server";
 const PING_SECONDS = 5;
 const LONGEST_WAIT = 8;
 
+/** Faults that the same hello would meet again. */
+const FINAL = ["bad_hello", "wrong_token"];
+
 export interface Vitals {
   /** `refused`: not again before something else is wished for. */
   state: "joining" | "here" | "away" | "refused";
@@ -35,6 +38,8 @@ export class Live {
   private told: Wishes | null = null;
   private placed: { sample: number; time: number } | null = null;
   private tries = 0;
+  /** Whether it was said that the server is full: once is enough while it stays so. */
+  private full = false;
   private timer = 0;
 
   /** `refused` is called with a sentence where the server will not have us or what we wish for. */
@@ -110,6 +115,7 @@ export class Live {
     switch (message.kind) {
       case "welcome":
         this.tries = 0;
+        this.full = false;
         this.welcome = message;
         if (unfit(message)) return this.giveUp("unfit", unfit(message));
         this.playout = new Playout(message.fpsNumerator / message.fpsDenominator);
@@ -131,8 +137,10 @@ export class Live {
         this.vitals.trip = 1000 * (seconds() - message.time);
         break;
       case "fault":
-        if (message.code === "bad_hello") return this.giveUp(message.code, message.message);
+        if (FINAL.includes(message.code)) return this.giveUp(message.code, message.message);
         this.told = null; // the last change may not have been made
+        if (message.code === "busy" && this.full) return;
+        this.full = message.code === "busy";
         this.refused(message.code, message.message);
         break;
     }

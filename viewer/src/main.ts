@@ -194,6 +194,7 @@ class Studio {
 
   /** A server that came back may run another model, which has other styles: what it does not know is forgotten. */
   private async refused(code: string, message: string): Promise<void> {
+    if (code === "wrong_token") return say(message, 3600, () => location.reload()); // which asks for it
     if (this.player?.take.failed) say(message, 3600, () => this.performTake());
     else say(message);
     if (code !== "bad_hello") return;

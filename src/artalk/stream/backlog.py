@@ -14,6 +14,9 @@ Mark = Literal["flush", "finish"]
 
 MOST_MARKS = 64
 
+SMALL = 8192
+"""Samples of room that are kept when nothing waits: a live session's blocks come and go fifty times a second."""
+
 
 class BufferFull(BadInput):
     """More sound came than may wait."""
@@ -112,9 +115,11 @@ class Backlog:
         self._start += count
         self.taken += count
         if self._start == self._end:
-            self._data, self._start, self._end = self._data[:0].copy(), 0, 0
+            self._start = self._end = 0
+            if len(self._data) > SMALL:
+                self._data = self._data[:0].copy()
 
     def _make_room(self, need: int) -> None:
-        wider = np.zeros(max(need, min(2 * need, self.most)), np.float32)
+        wider = np.empty(max(need, min(2 * need, self.most)), np.float32)
         wider[: len(self)] = self._data[self._start : self._end]
         self._data, self._start, self._end = wider, 0, len(self)
