@@ -2,7 +2,7 @@
 
     python benchmarks/live.py steps    [--crowds 1,4,16]
     python benchmarks/live.py latency  [--turns 10]
-    python benchmarks/live.py sessions [--counts 1,10,20,35,50] [--seconds 20]
+    python benchmarks/live.py sessions [--counts 1,10,20,35,50] [--seconds 20] [--styled]
     python benchmarks/live.py soak     [--minutes 30] [--healthy 6]
 
 Each takes `--model` (default: what `artalk serve` runs). The server is a process of its own (`artalk serve`) on this
@@ -14,8 +14,7 @@ wall-clock but for `steps`: they mean something on an idle machine only.
 - latency: from the moment of a frame in the sound to the frame's arrival at the client; and from a turn's first block
   after silence to the first frame of that turn.
 - lateness: the same, less the algorithmic latency that the server states. A block is sent when its last sample has been
-  spoken, so up to 20 ms of it are the client's; `answered` has none of that: from the moment at which the sound that a
-  window needs was sent to its frames.
+  spoken; `answered` is from the moment at which the sound that a window needs was sent to its frames.
 - soak: healthy sessions, some in a style or a mix and some saved and gone on with over another socket, are compared
   with their offline runs, bit by bit, while others crash, stall, interrupt, wish for all there is and send garbage;
   memory and descriptors of the server are sampled.
@@ -123,11 +122,13 @@ class Heard:
     algorithmic: float = 0.0
 
 
-async def speaker(url: str, samples: np.ndarray, turns: int, offset: float, pause: float = 1.0) -> Heard:
+async def speaker(
+    url: str, samples: np.ndarray, turns: int, offset: float, style: Shares | None = None, pause: float = 1.0
+) -> Heard:
     """A microphone that is on for the sound and off for the pause, again and again."""
     heard = Heard()
     await asyncio.sleep(offset)
-    async with session(url) as (live, welcome):
+    async with session(url, style=style) as (live, welcome):
         heard.algorithmic = welcome.latency
         clock = Clock()
         reading = asyncio.create_task(_listen(live, clock, heard))
@@ -250,7 +251,9 @@ def sessions(options: argparse.Namespace) -> None:
         with server("--model", options.model) as (url, process):
 
             async def all_of_them(url: str = url, count: int = count) -> list[Heard]:
-                return list(await asyncio.gather(*(speaker(url, voice(), turns, k / count) for k in range(count))))
+                styles = [STYLES[k % len(STYLES)] if options.styled else None for k in range(count)]
+                speakers = (speaker(url, voice(), turns, k / count, style) for k, style in enumerate(styles))
+                return list(await asyncio.gather(*speakers))
 
             before, began = sum(process.cpu_times()[:2]), time.monotonic()
             heard = asyncio.run(all_of_them())
@@ -459,6 +462,7 @@ def main() -> None:
     many = kinds.add_parser("sessions", parents=[each])
     many.add_argument("--counts", default="1,10,20,35,50")
     many.add_argument("--seconds", type=float, default=20)
+    many.add_argument("--styled", action="store_true", help="half of the sessions are in a style or a mix of two")
     many.set_defaults(work=sessions)
     long = kinds.add_parser("soak", parents=[each])
     long.add_argument("--minutes", type=float, default=30)
