@@ -104,6 +104,13 @@ def test_frame_rates_are_exact(text, rate):
     assert exact_fps(text) == rate
 
 
+def test_a_rate_of_numpy_is_no_one_else_s():
+    """It is remembered; what is remembered is of Python's own numbers, which JSON can write."""
+    first, again = exact_fps(Fraction(np.int64(47), np.int64(2))), exact_fps(Fraction(47, 2))
+    assert first == again == Fraction(47, 2)
+    assert {type(each) for rate in (first, again) for each in (rate.numerator, rate.denominator)} == {int}
+
+
 @pytest.mark.parametrize(
     "text", [0, -25, "fast", float("nan"), float("inf"), 1e9, "1/0", "1e999999999", "9" * 5000, 1e300]
 )

@@ -27,7 +27,7 @@ def exact_fps(fps: Fps) -> Fraction:
     Raises `BadInput` unless 1 ≤ fps ≤ 1000.
     """
     if isinstance(fps, Fraction):
-        return _as_meant(fps)
+        return _as_meant(int(fps.numerator), int(fps.denominator))
     text = str(fps).strip()
     # Digits are counted before they are worth anything: "1e999999999" would fill the memory.
     if isinstance(fps, str | float) and not _RATE.fullmatch(text):
@@ -36,12 +36,13 @@ def exact_fps(fps: Fps) -> Fraction:
         rate = Fraction(text if isinstance(fps, str | float) else fps)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise BadInput(f"a frame rate is a number such as 25, 29.97 or 30000/1001, got {fps!r}") from error
-    return _as_meant(rate)
+    return _as_meant(int(rate.numerator), int(rate.denominator))
 
 
 @lru_cache(maxsize=64)
-def _as_meant(rate: Fraction) -> Fraction:
+def _as_meant(numerator: int, denominator: int) -> Fraction:
     """Each piece of a live session has its rate looked at: it is mostly one of a few."""
+    rate = Fraction(numerator, denominator)
     for whole in (24, 30, 48, 60, 120):
         ntsc = Fraction(whole * 1000, 1001)
         if rate != whole and abs(rate - ntsc) < Fraction(1, 200):

@@ -7,7 +7,7 @@ import torch
 
 from artalk.channels import ARKIT
 from artalk.errors import BadInput
-from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights, TrunkConfig
+from artalk.models.artalk import Artalk, ArtalkConfig, ArtalkWeights, Predicted, TrunkConfig
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, all_known
 from artalk.models.losses import LinearRig
@@ -55,7 +55,7 @@ def test_scale_by_scale_with_memory_draws_the_codes_that_the_whole_pass_draws(pa
                 one = torch.ones(1, 1, 1, 1) * steering.temperature[0, i]
                 # Of a chain of bits the whole pass knows one more each time.
                 for _ in range(pyramid.quantizer.logits if model.trunk(name).chain else 1):
-                    levels = Levels(codes, inputs, total, {})
+                    levels = Levels(codes, inputs, [], total, {})
                     logits = model.trunk(name)(levels, heard, torch.ones(count), style, known).logits
                     part, drawn = logits[:, :, start : start + scale], noise[:, :, start : start + scale]
                     codes[level] = pyramid.quantizer.choose(part, drawn, one, torch.ones(1, 1, 1, 1))
@@ -248,6 +248,47 @@ def test_rows_with_a_past_of_their_own_are_drawn_by_lot_and_only_in_training():
     assert 0.3 < sum(shares) / len(shares) < 0.7
     own.eval()
     assert own.losses(piece)["codes.lips"] == artalk(spoiling=cold()).losses(piece)["codes.lips"]
+
+
+@pytest.mark.parametrize("expected", [1, 2, 4])
+def test_the_decoded_loss_is_of_what_is_mended(expected):
+    """A model that says every target of what was done gets the motion that `step` would make of that."""
+    model, piece = artalk(spoiling=cold()), batch()
+    trunk = dataclasses.replace(model.config.trunks["lips"], expected=expected)
+    model.trunk("lips").config = trunk
+    stream = model.codec.stream("lips")
+    latents = model._latents(piece)["lips"]
+    done = [0.5 * stream.quantizer.values(codes) for codes in stream.pyramid.encode(latents).codes]
+    level = stream.pyramid.encode(latents, done=done)
+    logits = torch.cat([40.0 * (2 * codes - 1) for codes in level.codes], dim=-2)
+    total = model._expected({"lips": level}, {"lips": Predicted(logits, latents)})["lips"]
+    soft = len(done) - expected
+    run = [values if i < soft else stream.quantizer.values(level.codes[i]) for i, values in enumerate(done)]
+    mine = torch.stack([stream.pyramid.part(values, i) for i, values in enumerate(run)]).sum(dim=0)
+    assert torch.allclose(total, mine, atol=1e-4)
+
+
+def test_its_own_past_is_made_without_dropout():
+    model, piece = artalk(dropout=0.4).train(), batch()
+    lips, stream = model.trunk("lips"), model.codec.stream("lips")
+    features = model.codec.windows(model.speech(piece.sound).features.detach())
+    known = all_known(len(features), features.shape[1], 1)
+    given = stream.pyramid, features, torch.ones(2), model.style.null.expand(2, -1), known
+    one, two = lips.perform(*given), lips.perform(*given)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert lips.training
+    assert lips.stack.training
+
+
+@pytest.mark.parametrize("quantizer", ["binary", "vector"])
+def test_a_past_of_its_own_may_be_withheld_and_in_half_precision(quantizer):
+    spoiling = cold(own=1.0, past=0.5, sound=0.5, bits=0.2)
+    model, piece = artalk(past=2, quantizer=quantizer, spoiling=spoiling).train(), batch(count=4)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = model.losses(piece, torch.Generator().manual_seed(0))["total"]
+    total.backward()
+    assert torch.isfinite(total)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
 def test_the_codec_is_frozen():

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -125,6 +126,48 @@ def test_blocks_of_speech_fill_windows_to_the_full(window, lookahead, rate, paus
         assert placed is not None
         session.flush()
         spoken, clock = start + 1.0, start + 1.0 + tick / 1000
+
+
+@pytest.mark.parametrize("back", [0, 1, 2, 3])
+def test_an_interruption_leaves_blocks_at_the_ends_of_windows(back):
+    """At 30 frames a second a frame is no whole number of blocks: the windows are reckoned from where they are now."""
+    generator = Loud(3, 1, 3000)
+    generator.fps = Fraction(30)
+    session = Session(generator, 3000)
+    for k in range(100):
+        session.run(k * TICK)
+    session.interrupt(session.made - back)
+    clock = 2.0
+    while clock < 3.007:
+        session.run(clock)
+        clock += TICK
+    waits, placed, sound = [], None, noise(1, 3000)
+    for k in range(50):
+        session.feed(sound[k * 60 : (k + 1) * 60])
+        for event in session.run(3.01 + (k + 1) * 0.02):
+            placed = event if isinstance(event, Placed) else placed
+            if isinstance(event, Motion) and placed is not None:
+                newest = event.start / 30 - placed.time + session.latency
+                waits += [(k + 1) * 0.02 - newest] if newest > 0.02 else []
+    assert len(waits) > 5
+    assert max(waits) <= 1.01 / 3000
+
+
+def test_a_turn_that_was_over_before_anyone_looked_is_not_placed_where_it_was_noticed():
+    session = Session(Loud(100, 1), RATE)
+    for k in range(5):
+        session.run(k * TICK)
+    session.feed(noise(0.3))
+    session.flush()
+    (placed,) = only(session.run(1.0), Placed)
+    assert placed.time <= 5 * TICK
+
+
+def test_a_mark_alone_brings_no_silence():
+    session = Session(Loud(), RATE)
+    session.run(0.0)
+    session.finish()
+    assert only(session.run(0.9), Finished) == [Finished(0)]
 
 
 def test_a_flush_makes_the_last_frames_without_more_sound():

@@ -310,10 +310,13 @@ class Trunk(nn.Module):
         empty = self.stack.empty(len(features), features.device)
         memory = None if empty is None else unfold(empty, len(features), 1)
         windows: list[list[Tensor]] = []
+        learns = self.training
+        self.eval()
         for k in range(features.shape[1]):
             made = self.step(pyramid, features[:, k], steering, 0, memory, known[:, k], noise)
             windows.append(made.values)
             memory = made.memory
+        self.train(learns)
         return [torch.stack(values, dim=1) for values in zip(*windows, strict=True)]
 
     def _decide(
@@ -641,7 +644,7 @@ class Artalk(nn.Module):
         return losses
 
     def _expected(self, levels: Mapping[str, Levels], predicted: Mapping[str, Predicted]) -> dict[str, Tensor]:
-        """Sums of the true codes of the coarse scales and the expected ones of the finest, as `step` decodes at 0.
+        """Sums of what the coarse scales add and the expected codes of the finest, as `step` decodes at 0.
 
         A stream without expected scales is drawn: pulled towards its mean, it would lose what chance gives it.
         """
@@ -651,8 +654,7 @@ class Artalk(nn.Module):
             soft = len(level.codes) - self.trunk(name).config.expected
             logits = torch.split(predicted[name].logits, list(self.config.codec.scales), dim=-2)
             parts = [
-                stream.quantizer.values(codes) if i < soft else stream.quantizer.expected(logits[i])
-                for i, codes in enumerate(level.codes)
+                values if i < soft else stream.quantizer.expected(logits[i]) for i, values in enumerate(level.values)
             ]
             totals[name] = torch.stack([stream.pyramid.part(part, i) for i, part in enumerate(parts)]).sum(dim=0)
         return totals
@@ -691,7 +693,8 @@ def _picked(rows: Tensor, these: Levels, those: Levels) -> Levels:
 
     codes = [pick(a, b) for a, b in zip(these.codes, those.codes, strict=True)]
     inputs = [pick(a, b) for a, b in zip(these.inputs, those.inputs, strict=True)]
-    return Levels(codes, inputs, pick(these.total, those.total), those.losses)
+    values = [pick(a, b) for a, b in zip(these.values, those.values, strict=True)]
+    return Levels(codes, inputs, values, pick(these.total, those.total), those.losses)
 
 
 def _phone_loss(logits: Tensor, phones: Tensor) -> Tensor:

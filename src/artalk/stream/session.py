@@ -267,8 +267,8 @@ class Session:
         waits = self._speaking and self.now - self._last_sound <= self.pacing.patience
         if self._backlog.empty and not self.finished and not waits:
             self._fill(self.now)
-        elif self.pace == "live" and not self._backlog.empty and not self._speaking:
-            self._fill(self.now - self.queued + BLOCK / 2)  # a turn stands where it was spoken, within half a block
+        elif self.pace == "live" and self.queued and not self._speaking:
+            self._begin_turn(self.now - self.queued)
 
     def due(self, most: int = AHEAD) -> tuple[Any, FloatArray] | None:
         """The state and the sound of the next step of at most so many windows, or None where nothing is due."""
@@ -367,6 +367,14 @@ class Session:
             last = (windows - 1) * generator.window + self._shift
             self._hear_silence(last / self._fps + self._stream.latency)
 
+    def _begin_turn(self, spoken: float) -> None:
+        """Have a turn stand where it was spoken, within half a block.
+
+        Where nobody looked for longer than a block, it may have been spoken long before: it stays where silence ended.
+        """
+        if spoken - self.position < 2 * BLOCK:
+            self._fill(spoken + BLOCK / 2)
+
     def _fill(self, until: float) -> None:
         """Silence up to a time, as far as the generator keeps up.
 
@@ -377,8 +385,8 @@ class Session:
             return
         step = float(self.generator.window / self.generator.fps)
         step /= max(round(step / BLOCK), 1)
-        steps = math.floor((until - self._stream.reach) / step + 1e-6)
-        heard = self._hear_silence(steps * step + self._stream.reach)
+        first = self._stream.reach + self._shift / self._fps
+        heard = self._hear_silence(first + math.floor((until - first) / step + 1e-6) * step)
         if heard and self._speaking:
             self.counters.samples_filled += heard
             self._displaced = True

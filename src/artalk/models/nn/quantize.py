@@ -196,11 +196,13 @@ class Levels:
     """A window's codes, coarse scales first.
 
     `codes[l]` of `scales[l]` tokens; `inputs[l]` (…, scales[l], width) is what is known before scale l, at its length;
-    `total` (…, frames, width) the sum of all; `losses` by name.
+    `values[l]`, as long, what scale l adds (another than its codes say where those were spoiled); `total` (…, frames,
+    width) the sum of all; `losses` by name.
     """
 
     codes: list[Tensor]
     inputs: list[Tensor]
+    values: list[Tensor]
     total: Tensor
     losses: dict[str, Tensor]
 
@@ -268,6 +270,7 @@ class Pyramid(nn.Module):
         total = torch.zeros_like(latents)
         codes: list[Tensor] = []
         inputs: list[Tensor] = []
+        added: list[Tensor] = []
         losses: dict[str, Tensor] = {}
         for level in range(len(self.scales)):
             inputs.append(self.down(total, level).detach())
@@ -277,12 +280,13 @@ class Pyramid(nn.Module):
             for name, value in made.losses.items():
                 losses[name] = losses.get(name, torch.zeros_like(value)) + value / len(self.scales)
             values = self._spoiled(made, level, ratio, rng) if done is None else done[level]
+            added.append(values.detach())
             total = total + self.part(values, level)
         losses["commitment"] = F.mse_loss(latents, total.detach())
         losses["codebook"] = losses.get("codebook", torch.zeros_like(losses["commitment"])) + F.mse_loss(
             total, latents.detach()
         )
-        return Levels(codes, inputs, total + latents - latents.detach(), losses)
+        return Levels(codes, inputs, added, total + latents - latents.detach(), losses)
 
     def decode(self, codes: list[Tensor]) -> Tensor:
         """(…, frames, width) of codes of all scales."""
