@@ -195,8 +195,20 @@ def vrm1(**more: Any) -> Avatar:
         name: {"morphTargetBinds": [{"node": 6, "index": index, "weight": 0.8 if name == "aa" else 1.0}]}
         for index, name in enumerate(presets)
     }
+    return _vrm1(targets, {"preset": expressions}, **more)
+
+
+def perfect_sync(shapes: tuple[str, ...] = ARKIT_SHAPES) -> Avatar:
+    """VRM 1.0 with ARKit's shapes twice, as targets and as expressions that bind them, and without vowels."""
+    expressions = {
+        name: {"morphTargetBinds": [{"node": 6, "index": index, "weight": 1.0}]} for index, name in enumerate(shapes)
+    }
+    return _vrm1(shapes, {"custom": expressions})
+
+
+def _vrm1(targets: tuple[str, ...], expressions: dict[str, Any], **more: Any) -> Avatar:
     bones = {"head": {"node": 3}, "neck": {"node": 2}, "leftEye": {"node": 4}, "rightEye": {"node": 5}}
-    vrm = {"specVersion": "1.0", "humanoid": {"humanBones": bones}, "expressions": {"preset": expressions}}
+    vrm = {"specVersion": "1.0", "humanoid": {"humanBones": bones}, "expressions": expressions}
     return Avatar(targets, bones=False, document={"extensions": {"VRMC_vrm": vrm}}, **more)
 
 

@@ -123,7 +123,9 @@ class Audio:
         return Audio(self.samples[first:last], self.sample_rate)
 
 
-def load(source: Source, *, channel: int | None = None, max_duration: float | None = None) -> Audio:
+def load(
+    source: Source, *, channel: int | None = None, max_duration: float | None = None, max_rate: int | None = None
+) -> Audio:
     """Read the sound of a file, as mono at its own rate.
 
     `source` is a path, bytes, an open binary file (read from where it stands) or "-" for standard input: wav, flac,
@@ -135,6 +137,7 @@ def load(source: Source, *, channel: int | None = None, max_duration: float | No
     gives an `Audio` of 0 samples.
 
     At most `max_duration` seconds are accepted; the default is 4 hours, or as many samples as 4 hours have at 48 kHz.
+    `max_rate` is the most samples a second that are: of a small file they may take gigabytes.
 
     Raises `MissingFile` where there is no file, `BadAudio` where there is no sound, too much of it or no permission,
     and `BadInput` for arguments that make no sense.
@@ -143,7 +146,7 @@ def load(source: Source, *, channel: int | None = None, max_duration: float | No
         raise BadInput(f"a channel is a number counted from 0, got {channel!r}")
     if max_duration is not None and not max_duration > 0:
         raise BadInput(f"max_duration is a positive number of seconds, got {max_duration!r}")
-    decoded = decode.decode(source, channel, max_duration)
+    decoded = decode.decode(source, channel, max_duration, max_rate)
     for remark in decoded.remarks:
         _warn(remark)
     return Audio(_levelled(decoded.samples), decoded.sample_rate)

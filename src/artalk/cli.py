@@ -523,13 +523,17 @@ def live(
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
     try:
         performance.run(_level(quiet))
+        gone = mic  # a microphone that is there has no end
     except KeyboardInterrupt:
         _say("stopped", quiet)
+        gone = False
     for output in outputs:
         nobody = "; nobody seems to listen there" if 4 * output.lost > output.sent else ""
         _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost{nobody}", quiet)
     if source.lost:
         _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
+    if gone:
+        raise BadInput("the microphone is gone: plug it in and begin again")
 
 
 @app.command()

@@ -55,7 +55,9 @@ class Decoded:
     remarks: list[str] = field(default_factory=list[str])
 
 
-def decode(source: Source, channel: int | None, max_duration: float | None) -> Decoded:
+def decode(
+    source: Source, channel: int | None, max_duration: float | None, max_rate: int | None = None
+) -> Decoded:
     """Decode `source`; see `artalk.audio.load` for what it takes and raises."""
     import av
 
@@ -67,7 +69,7 @@ def decode(source: Source, channel: int | None, max_duration: float | None) -> D
             container = stack.enter_context(
                 av.open(reader, "r", container_options=options, metadata_errors="replace", buffer_size=1 << 18)
             )
-            return _Decoding(name, container, reader, head, channel, max_duration).run()
+            return _Decoding(name, container, reader, head, channel, max_duration, max_rate or HIGHEST_RATE).run()
         except ArtalkError:
             raise
         except Exception as error:  # PyAV raises some twenty types, builtin ones among them, for what it cannot read
@@ -88,13 +90,14 @@ class _Decoding:
         head: bytes,
         channel: int | None,
         max_duration: float | None,
+        max_rate: int,
     ) -> None:
         self._name = name
         self._head = head
         self._container = container
         self._reader = reader
         self._channel = channel
-        self._max_duration = max_duration
+        self._max_duration, self._max_rate = max_duration, max_rate
         self._sound = bytearray()  # grows in place: no second copy of a long sound
         self._rate = 0
         self._broken = 0
@@ -207,9 +210,9 @@ class _Decoding:
             )
 
     def _check_rate(self) -> None:
-        if not LOWEST_RATE <= self._rate <= HIGHEST_RATE:
+        if not LOWEST_RATE <= self._rate <= self._max_rate:
             raise BadAudio(
-                f"{self._name} declares {self._rate} samples a second; sound has {LOWEST_RATE} to {HIGHEST_RATE}"
+                f"{self._name} declares {self._rate} samples a second; sound has {LOWEST_RATE} to {self._max_rate}"
             )
 
     def _result(self, stream: "AudioStream") -> Decoded:

@@ -191,7 +191,8 @@ def test_the_command_says_what_was_lost_and_lets_the_card_go(card, monkeypatch, 
     monkeypatch.setattr(sys, "argv", ["artalk", "live", "--mic", "--to", "livelink://127.0.0.1", "--quiet"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
-    assert not ended.value.code
+    assert ended.value.code
+    assert "the microphone is gone" in capsys.readouterr().err
     assert InputStream.opened.closed
     monkeypatch.setattr(sys, "argv", sys.argv[:-1])
     with pytest.raises(SystemExit):

@@ -60,6 +60,30 @@ def test_a_receiver_may_come_and_go():
     output.close()
 
 
+@pytest.mark.parametrize("receives", ["127.0.0.1", "127.0.0.2"])
+def test_each_address_of_a_host_is_tried_until_somebody_listens(monkeypatch, receives):
+    """First those of IPv4, wherever they stand."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind((receives, 0))
+        found.settimeout(5)
+        port = found.getsockname()[1]
+        rows = [
+            (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", port, 0, 0)),
+            *((socket.AF_INET, socket.SOCK_DGRAM, 17, "", (f"127.0.0.{last}", port)) for last in (1, 2)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **how: rows)
+        output = open_output(f"livelink://localhost:{port}?subject=me")
+        for frame in range(8):
+            output.send(REST, frame, FPS)
+            time.sleep(0.005)
+        assert b"me" in found.recv(4096)
+        before = output.lost
+        for frame in range(8, 12):
+            output.send(REST, frame, FPS)
+        assert output.lost == before, "who answers is kept"
+        output.close()
+
+
 def test_a_host_that_is_nowhere_is_no_error():
     output = open_output("vmc://no-such-host.invalid")
     for frame in range(3):

@@ -1,10 +1,12 @@
 """Files over HTTP, and what a server says of itself."""
 
+import asyncio
 import contextlib
 import importlib
 import io
 import json
 import socket
+import sys
 import time
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +19,9 @@ from websockets.sync.client import connect as open_socket
 import artalk
 from artalk.formats import files
 from artalk.serve.app import PAGE
+from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits, Settings
-from artalk.serve.work import MEDIA_TYPES
+from artalk.serve.work import MEDIA_TYPES, Order, Workshop
 from artalk.stream.client import Refused, connect
 from tests.serve.servers import running
 from tests.stream.generators import Loud
@@ -102,6 +105,8 @@ def test_progress_comes_as_events(server, hello):
     status, headers, file = server.http(result["url"])
     assert (status, len(file), headers["content-type"]) == (200, result["bytes"], "model/gltf-binary")
     assert server.fault("/v1/results/nothing") == (404, "no_result")
+    assert server.fault("/v1/info", Origin="http://[") == (403, "strange_origin")
+    assert server.http("/v1/info", Host="LOCALHOST:80")[0] == 200
     said = list(events(server.http("/v1/animate", b"no sound", accept="text/event-stream")[2]))
     assert said[-1][0] == "error"
     assert said[-1][1]["code"] == "bad_input"
@@ -236,6 +241,86 @@ def test_time_in_the_queue_is_not_time_at_work(wav):
         slow.pause = 1.0
         answers = [both.submit(server.http, "/v1/animate?format=csv", wav) for _ in range(2)]
         assert [answer.result()[0] for answer in answers] == [200, 200]
+
+
+class Patient(Loud):
+    """Works for ever, slowly, on each window anew."""
+
+    steps = 0
+
+    def step(self, state, samples):
+        Patient.steps += 1
+        time.sleep(0.01)
+        return super().step(state, samples)
+
+
+def test_work_ends_where_nobody_waits_for_it(hello):
+    """Its place is free again, too."""
+    Patient.steps = 0
+    sound = riff(np.tile(hello, 30))
+    with running(Settings(drain_seconds=0.1), models={"patient": Patient(1, 1, 16000)}) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            head = f"POST /v1/animate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(sound)}\r\n\r\n"
+            client.sendall(head.encode() + sound)
+            while not Patient.steps:
+                time.sleep(0.01)
+        for _ in range(500):
+            if not server.server.workshop.taken:
+                break
+            time.sleep(0.01)
+        assert not server.server.workshop.taken
+        time.sleep(0.1)
+        after = Patient.steps
+        time.sleep(0.3)
+        assert Patient.steps == after < 1500
+
+
+def test_what_waits_in_vain_is_not_kept(hello):
+    """A file whose client left before its turn came leaves nothing behind, though its turn is still to come."""
+    sound, workshop = riff(np.tile(hello, 30)), Workshop(Limits(), {"patient": Patient(1, 1, 16000)}, Metrics())
+
+    async def leave():
+        works = [asyncio.create_task(workshop.make(sound, Order())) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        kept = sys.getrefcount(sound)
+        for work in works[1:]:
+            work.cancel()
+        await asyncio.gather(*works[1:], return_exceptions=True)
+        left = sys.getrefcount(sound)
+        works[0].cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+        return kept, left
+
+    kept, left = asyncio.run(leave())
+    workshop.close()
+    assert left <= kept - 4
+
+
+def test_a_small_file_of_many_samples_is_refused(server):
+    with io.BytesIO() as file:
+        with wave.open(file, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(1)
+            out.setframerate(400_000)
+            out.writeframes(bytes(4000))
+        body = file.getvalue()
+    assert server.fault("/v1/animate", body) == (400, "bad_input")
+    assert artalk.listen(body).sample_rate == 400_000
+
+
+def test_another_page_may_use_it_where_it_is_allowed(wav):
+    page, other = "https://example.org", "https://example.com"
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    with running(Settings(origins=(page,), token="s3cret", drain_seconds=0.1)) as server:
+        status, headers, _ = server.http("/v1/animate", method="OPTIONS", Origin=page, **asks)
+        assert (status, headers["access-control-allow-origin"]) == (200, page)
+        status, headers, _ = server.http("/v1/info", Origin=page, Authorization="Bearer s3cret")
+        assert (status, headers["access-control-allow-origin"]) == (200, page)
+        status, headers, _ = server.http("/v1/info", Origin=page)
+        assert (status, headers["access-control-allow-origin"]) == (401, page), "it may read why, too"
+        status, headers, _ = server.http("/v1/info", Origin=other, Authorization="Bearer s3cret")
+        assert (status, headers["access-control-allow-origin"]) == (403, None)
+        assert server.http("/v1/animate", method="OPTIONS", Origin=other, **asks)[0] == 400
 
 
 def test_strangers_are_bounded(monkeypatch):

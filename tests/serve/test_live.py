@@ -480,6 +480,69 @@ def test_no_style_is_a_style_that_can_be_asked_for(server, hello):
     np.testing.assert_array_equal(got.values, offline(hello).values)
 
 
+@pytest.mark.parametrize("feeds", [False, True])
+def test_who_speaks_hears_why_a_server_left(hello, feeds):
+    """What it said last, with the state, is received before anything is said of the broken line."""
+    with running(Settings(drain_seconds=0.1)) as server, connect(server.url, pace="burst") as live:
+        live.feed(hello[:3200])
+        server.stop()
+        for _ in range(3 if feeds else 0):
+            live.feed(hello[:3200])
+        events = wait_for(live, Closing)
+        assert events[-1].state
+        with pytest.raises(Unreachable, match="closed the session"):
+            for _ in range(100):  # it still reads for a moment
+                live.feed(hello[:3200])
+                list(live.receive(0.02))
+
+
+def test_a_long_sound_may_be_fed_before_anything_is_received():
+    """More than a socket and its queue of sixteen messages hold on the way back."""
+    sound = np.zeros(16000 * 120, np.float32)
+    with running(Settings(drain_seconds=0.1), models={"loud": Loud(1, 1, 16000)}) as server:
+        with connect(server.url, pace="free") as live:
+            feeding = threading.Thread(target=live.feed, args=(np.tile(sound, 15),), daemon=True)
+            feeding.start()
+            feeding.join(60)
+            assert not feeding.is_alive()
+            assert live.finish()[-1] == Finished(120 * 15 * 25)
+
+
+def test_what_was_dropped_before_a_save_is_counted_once():
+    key = Settings(secret="shared", drain_seconds=0.1)
+    with running(key, models={"loud": Loud(1, 1, 16000)}) as server:
+        with connect(server.url) as live:
+            live.feed(np.zeros(16000 * 5, np.float32))
+            time.sleep(0.1)
+            saved = live.save()
+        for _ in range(3):
+            with connect(server.url, resume=saved) as live:
+                live.ping()
+                list(live.receive(1.0))
+        for _ in range(200):
+            if server.metric("artalk_sessions_ended_total") == 4:
+                break
+            time.sleep(0.02)
+        dropped = server.metric("artalk_samples_dropped_total")
+        assert 0 < dropped <= 16000 * 5
+
+
+def test_a_name_of_any_length_is_refused_in_a_sentence(server):
+    with pytest.raises(Refused, match="models here are"):
+        connect(server.url, model="\x00" * 30000)
+    with connect(server.url, pace="free") as live:
+        live.change(gains={"\x01" * 20000: 1.0})
+        fault = wait_for(live, Fault)[-1]
+        assert (fault.code, fault.fatal) == ("bad_input", False)
+        assert len(fault.message) <= 500
+
+
+@pytest.mark.parametrize("url", ["ws://h:99999", "ws://[::1", "nowhere", "ws://"])
+def test_an_address_that_is_none_is_said(url):
+    with pytest.raises(Unreachable, match="no artalk server answers"):
+        connect(url, timeout=1.0)
+
+
 def test_why_a_server_opens_no_socket_is_said():
     with running() as server:
         server.server.ready = False

@@ -33,6 +33,27 @@ def test_this_machine_needs_none(host):
     assert Settings(host=host).local
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["https://example.org/", "example.org", "https://", "HTTPS://example.org", "https://example.org:443", "http://[", "*"],
+)
+def test_an_origin_is_what_a_browser_would_send(origin):
+    Settings(origins=("https://example.org", "http://example.org:8080", "http://[::1]:5173"))
+    with pytest.raises(BadInput, match="an origin is https://HOST"):
+        Settings(origins=(origin,))
+
+
+@pytest.mark.parametrize("token", ["s3cret\n", " s3cret", "schlüssel", "a\tb"])
+def test_a_token_fits_into_a_header(token):
+    with pytest.raises(BadInput, match="visible ASCII"):
+        Settings(token=token)
+
+
+def test_an_address_says_where_it_ends():
+    assert Settings(host="::1").url("http", 80) == "http://[::1]:80"
+    assert Settings().url("ws", 8765) == "ws://127.0.0.1:8765"
+
+
 def test_limits_are_above_nothing():
     with pytest.raises(BadInput, match="sessions is above 0"):
         Limits(sessions=0)

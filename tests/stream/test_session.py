@@ -163,6 +163,56 @@ def test_a_turn_that_was_over_before_anyone_looked_is_not_placed_where_it_was_no
     assert placed.time <= 5 * TICK
 
 
+@pytest.mark.parametrize("pace", ["live", "burst", "free"])
+def test_an_interruption_after_the_end_is_no_new_beginning(pace):
+    session = Session(Loud(), RATE, pace)
+    session.run(0.0)
+    session.feed(noise(2))
+    session.finish()
+    events = session.run(0.02)
+    session.interrupt()
+    events += [event for k in range(100) for event in session.run(0.04 + k * TICK)]
+    assert len(only(events, Finished)) == 1
+    with pytest.raises(BadInput, match="finished"):
+        session.feed(noise(1))
+
+
+def test_an_end_can_be_said_however_many_turns_wait():
+    session = Session(Loud(), RATE, "burst")
+    with contextlib.suppress(BufferFull):
+        for _ in range(100):
+            session.feed(noise(0.01))
+            session.flush()
+    session.finish()
+    assert session.finished
+
+
+def test_nothing_is_left_out_once_the_sound_has_ended():
+    session = Session(Loud(1, 1), RATE)
+    session.feed(noise(0.2))
+    session.finish()
+    session.advance(0.1)
+    assert session.due() is not None
+    session.advance(6.0)
+    events = session.run(6.02)
+    assert only(events, Finished) == [Finished(5)]
+    assert len(only(events, Placed)) == 1
+    assert session.counters.frames_dropped == 0
+
+
+def test_an_interruption_long_ago_leaves_no_frame_out():
+    session = Session(Loud(), RATE)
+    for k in range(200):
+        session.run(k * TICK)
+    before = session.made
+    session.interrupt(0)
+    assert session.made < before - 10
+    first = session.made
+    events = [event for k in range(200, 260) for event in session.run(k * TICK)]
+    assert session.counters.frames_dropped == 0
+    assert min(frames(events)) == first
+
+
 def test_a_mark_alone_brings_no_silence():
     session = Session(Loud(), RATE)
     session.run(0.0)

@@ -12,6 +12,7 @@ from artalk.channels import ARKIT, ARKIT_SHAPES, FLAME
 from artalk.generators.generator import Condition, Generator
 from artalk.generators.visemes import Visemes
 from artalk.retarget import vrm
+from artalk.rigs import gltf
 from artalk.serve.app import serving
 from artalk.serve.settings import Limits, Settings
 from tests import avatars
@@ -259,6 +260,156 @@ def test_heads_of_ones_own(studio, tmp_path):
     studio.press("s")
 
 
+def wear(studio, path, avatar):
+    """Put on an avatar, and wait for it."""
+    path.write_bytes(avatar.bytes())
+    studio.page.set_input_files("#head-file", path)
+    studio.until(f"s.head === '{path.name}'")
+
+
+@pytest.mark.parametrize("shapes", [ARKIT_SHAPES, ARKIT_SHAPES[12:22]])
+def test_a_vrm_whose_expressions_bind_its_shapes(studio, tmp_path, shapes):
+    """Of few shapes, too, as it has no vowels."""
+    pose = np.linspace(0.1, 0.9, len(ARKIT))
+    wear(studio, tmp_path / f"sync{len(shapes)}.vrm", whole(avatars.perfect_sync(shapes)))
+    np.testing.assert_allclose(shown(studio, pose), pose[ARKIT.indices(shapes)], atol=1e-6)
+    studio.page.evaluate("studio.ourHead()")
+
+
+def turned(studio):
+    """The nodes that turn with head and gaze, by their names in the file."""
+    return studio.page.evaluate(
+        """() => {
+            const turns = (pose) => {
+                const found = [];
+                studio.actor.show(pose);
+                const { object } = studio.actor;
+                object.traverse((part) => found.push([part.userData.name, `${part.quaternion.toArray()}`]));
+                return found;
+            };
+            const rest = turns(new Float32Array(55));
+            const posed = turns(Float32Array.from({ length: 55 }, (_, k) => k / 100));
+            return posed.filter(([, turn], k) => turn !== rest[k][1]).map(([name]) => name);
+        }"""
+    )
+
+
+def with_decoys(avatar):
+    """A mesh of three materials called Head and an eyebrow, both before the bones."""
+    nodes = avatar.json["nodes"]
+    nodes[6]["name"] = "Head"
+    nodes[0]["children"] = [6, 7, 1]
+    nodes[3]["children"].insert(0, len(nodes))
+    nodes.append({"name": "Eyebrow_L"})
+    return avatar
+
+
+def test_bones_are_those_that_the_library_finds(studio, tmp_path):
+    heads = {
+        "mixamo": avatars.Avatar(head="mixamorig:Head", eyes=("mixamorig:LeftEye", "mixamorig:RightEye")),
+        "blender": with_decoys(avatars.Avatar(head="Head.001", eyes=("eye.L", "eye.R"))),
+        "blind": avatars.Avatar(eyes=("LeftEyelid", "RightEyelid")),
+    }
+    for name, avatar in heads.items():
+        path = tmp_path / f"{name}.glb"
+        wear(studio, path, avatar)
+        bones = gltf.load(path).report.bones
+        assert sorted(turned(studio)) == sorted(bones[joint] for joint in bones if joint != "neck"), name
+    assert "It has no bone for the left eye, the right eye." in studio.toast()
+    studio.page.evaluate("studio.ourHead()")
+
+
+def test_the_head_that_was_asked_for_last_stays(studio, tmp_path):
+    held = []
+    studio.page.route("**/head.glb", lambda route: held.append(route))
+    with studio.page.expect_request("**/head.glb"):
+        studio.page.evaluate("() => { window.ours = studio.ourHead(); }")
+    wear(studio, tmp_path / "last.glb", avatars.Avatar())
+    held[0].continue_()
+    studio.page.evaluate("ours")
+    assert studio.state()["head"] == "last.glb"
+    studio.page.unroute("**/head.glb")
+    studio.page.evaluate("studio.ourHead()")
+
+
+HELD = """() => {
+    const decode = studio.context.decodeAudioData.bind(studio.context);
+    window.release = null;
+    studio.context.decodeAudioData = async (data) => {
+        studio.context.decodeAudioData = decode;
+        const sound = await decode(data);
+        await new Promise((done) => (window.release = done));
+        return sound;
+    };
+}"""
+"""The next sound is decoded when `release()` is called."""
+
+
+def test_the_sound_that_was_asked_for_last_plays(studio, short):
+    def hold():
+        studio.page.evaluate(HELD)
+        studio.open_sound(short)
+        studio.until("release !== null")
+
+    def release():
+        studio.page.evaluate("release()")
+        studio.page.wait_for_timeout(300)
+
+    hold()
+    studio.until_said("Reading hum.wav")
+    studio.press("e")
+    studio.until("s.mode === 'take' && s.whole")
+    assert not studio.is_on("toast")
+    release()
+    assert studio.page.text_content("#take-name") == "hello.flac"
+    hold()
+    studio.press("Escape")
+    release()
+    assert studio.state()["mode"] == "live"
+    studio.page.evaluate("delete studio.context.decodeAudioData")
+
+
+def test_the_view_stays_when_the_picture_has_another_shape(studio):
+    view = """() => {
+        const { camera, controls, away } = studio.stage;
+        return camera.position.clone().sub(controls.target).divideScalar(away).toArray();
+    }"""
+    size = studio.page.viewport_size
+    studio.page.evaluate(
+        """() => {
+            const { camera, controls, away } = studio.stage;
+            camera.position.set(0.6, 0.2, 0.9).multiplyScalar(away).add(controls.target);
+        }"""
+    )
+    studio.page.set_viewport_size({"width": 2 * size["width"], "height": size["height"]})
+    studio.until("studio.stage.camera.aspect > 1.5")
+    np.testing.assert_allclose(studio.page.evaluate(view), [0.6, 0.2, 0.9], atol=1e-3)
+    studio.page.set_viewport_size(size)
+    studio.press("f")
+    np.testing.assert_allclose(studio.page.evaluate(view), [0, 0, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("limits", [Limits(upload_seconds=0.5), Limits(upload_bytes=44 + RATE)])
+def test_a_recording_ends_where_the_server_takes_no_more(browser, limits):
+    with running(Settings(limits=limits, drain_seconds=0.1), models={"moody": Moody()}) as small:
+        studio = open_studio(browser, address(small), accept_downloads=True)
+        with studio.page:
+            studio.press("r")
+            studio.until_said("The recording ended: this server takes 0.5 s at most.")
+            take = studio.until("s.mode === 'take' && s.whole && s.takes === 1 && !s.recording && !s.microphone")
+            rate = studio.page.evaluate("studio.context.sampleRate")
+            most = min(limits.upload_seconds, (limits.upload_bytes - 44) / 2 / rate)
+            assert take["seconds"] == pytest.approx(most, abs=1.5 / rate)
+            studio.press("d")
+            with studio.page.expect_download() as download:
+                studio.page.click("#formats button:has-text('.npz')")
+            assert download.value.suggested_filename == "take 1.npz"
+            studio.page.evaluate("() => { studio.context.decodeAudioData = () => Promise.reject(); }")
+            studio.open_sound(SOUND)
+            studio.until_said("s long; this server takes 0.5 s at most.")
+            assert studio.complaints == []
+
+
 def test_a_token_is_asked_for_until_it_fits(browser):
     """Its page is one of its own: nothing of the studio is there before the token is."""
     shut = Settings(token="s3cret", drain_seconds=0.1)
@@ -338,7 +489,12 @@ def test_no_recording_is_lost(studio):
     studio.until("s.mode === 'take' && s.whole")
     assert studio.page.text_content("#take-name") == "hello.flac"
     assert f"take {number}" in studio.page.text_content("#recorded")
-    assert studio.page.evaluate("!dispatchEvent(new Event('beforeunload', { cancelable: true }))"), "it asks to stay"
+    assert asks_to_stay(studio)
+
+
+def asks_to_stay(studio):
+    """Whether the browser asks before it leaves the page."""
+    return studio.page.evaluate("!dispatchEvent(new Event('beforeunload', { cancelable: true }))")
 
 
 THINKING = """
@@ -384,6 +540,7 @@ def test_the_microphone_is_asked_for_once_and_off_when_it_is_off(browser, server
         studio.until("streams.length === 3")
         studio.page.evaluate("allow()")
         studio.until("s.recording && s.mode === 'live'")
+        assert asks_to_stay(studio)
         studio.page.wait_for_timeout(300)
         studio.page.evaluate("streams[2].getTracks()[0].dispatchEvent(new Event('ended'))")  # as if unplugged
         studio.until_said("The microphone went away")
@@ -494,6 +651,43 @@ def test_a_take_that_ended_begins_again(studio, short):
     studio.until("started.length === 2")
     assert studio.page.evaluate("started") == [0, 0]
     studio.page.evaluate("delete studio.context.outputLatency; delete studio.context.createBufferSource")
+
+
+def test_a_loop_begins_at_its_beginning(studio, short):
+    """Though nothing of it is heard yet."""
+    studio.open_sound(short)
+    studio.until("s.mode === 'take' && !s.playing && s.position === s.seconds")
+    place = """() => {
+        Object.defineProperty(studio.context, "outputLatency", { value: 0.3, configurable: true });
+        studio.player.loop = true;
+        studio.player.play(0);
+        const { position } = studio.player;
+        studio.player.pause();
+        studio.player.loop = false;
+        delete studio.context.outputLatency;
+        return position;
+    }"""
+    assert studio.page.evaluate(place) == 0
+
+
+def test_what_plays_gets_the_sound_card_back(studio):
+    studio.open_sound(SOUND)
+    studio.until("s.mode === 'take' && s.playing && s.position > 0.1")
+    studio.page.evaluate("studio.context.suspend()")  # as a telephone call does
+    studio.until("s.playing && studio.context.state === 'running'")
+
+
+def test_a_dead_link_is_left_for_another(studio):
+    session = studio.page.evaluate("studio.live.welcome.session")
+    state = studio.page.evaluate(
+        """() => {
+            studio.live.session.socket.onmessage = null;
+            for (let k = 0; k < 3; k++) studio.live.ping();
+            return studio.live.vitals.state;
+        }"""
+    )
+    assert state == "away"
+    studio.until(f"s.state === 'here' && studio.live.welcome.session !== {json.dumps(session)}")
 
 
 def test_frames_that_nobody_looks_at_are_few(studio):

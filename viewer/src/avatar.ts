@@ -1,22 +1,25 @@
 /** The user's own head: any GLB with ARKit's shapes under whatever names, or a VRM of either version. */
 
 import { Box3, Mesh, Object3D, Vector3 } from "three";
-import type { Material, Texture } from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 import type { GLTF } from "three/addons/loaders/GLTFLoader.js";
-import { VRMHumanBoneName, VRMLoaderPlugin, VRMUtils } from "@pixiv/three-vrm";
-import type { VRM } from "@pixiv/three-vrm";
+import { VRMLoaderPlugin, VRMLookAtExpressionApplier, VRMUtils } from "@pixiv/three-vrm";
+import type { VRM, VRMLookAt } from "@pixiv/three-vrm";
 import type { Actor } from "./actor";
+import { boneOf } from "./bones";
+import type { BoneName } from "./bones";
 import { Reader } from "./facts";
 import type { Facts, Pose } from "./facts";
 import { Joint } from "./joints";
 import { matched } from "./names";
 import { vowels } from "./vowels";
 
-const HEAD_BONE = /^(.*[^a-z])?head$/i;
-const EYE_BONE = /eye/i;
-const LEFT = /left|(^|[^a-z])l([^a-z]|$)/i;
-const RIGHT = /right|(^|[^a-z])r([^a-z]|$)/i;
+/** With fewer of ARKit's shapes than this a VRM speaks better by its vowels. */
+const FEW = 20;
+
+const BONES: Record<BoneName, string> = { head: "the head", leftEye: "the left eye", rightEye: "the right eye" };
+
+type Joints = Record<BoneName, Joint | null>;
 
 /** Read an avatar. Throws an `Error` with a sentence for people where it is none. */
 export async function loadAvatar(file: File, facts: Facts): Promise<Actor> {
@@ -27,27 +30,28 @@ export async function loadAvatar(file: File, facts: Facts): Promise<Actor> {
   object.updateMatrixWorld(true);
   object.traverse((part) => (part.frustumCulled = false));
 
-  const parts = [shapesOf(object, facts), ...(vrm ? [expressionsOf(vrm, facts)] : [])];
-  // Shapes under ARKit's names say more than VRM's presets, which would move the same mouth twice.
-  const face = parts.reduce((best, part) => (part.shapes.size > best.shapes.size ? part : best));
-  const presets = vrm && face.shapes.size < 20 ? presetsOf(vrm, facts) : null;
-  const head = headOf(object, vrm);
-  if (!face.shapes.size && !presets && !head)
+  const face = faceOf(object, vrm, facts);
+  const joints = jointsOf(object, vrm);
+  if (face.still && !joints.head)
     throw new Error(`${file.name} has no shape with an ARKit name, no VRM expression and no head bone: nothing would move`);
-  const eyes = vrm?.lookAt ? gazeOf(vrm, facts) : eyesOf(object, facts);
+  const eyes = vrm?.lookAt ? gazeOf(vrm.lookAt, facts) : eyesOf(joints, facts);
+  let last: Pose | null = null;
   return {
     object,
-    focus: focusOf(object, head?.bone ?? null),
+    focus: focusOf(object, joints.head?.bone ?? null),
     name: file.name,
-    lacks: presets ? "" : lacking(face.shapes, facts),
+    lacks: [face.lacks, boneless(joints, vrm)].filter(Boolean).join(" "),
     show(pose) {
-      if (presets) presets(pose);
-      else face.show(pose);
-      head?.turn(pose[52]!, pose[53]!, pose[54]!);
+      last = pose;
+      face.show(pose);
+      joints.head?.turn(pose[52]!, pose[53]!, pose[54]!);
       eyes(pose);
     },
-    tick: (seconds) => vrm?.update(Math.min(seconds, 0.1)),
-    dispose: () => forget(object),
+    tick(seconds) {
+      vrm?.update(Math.min(seconds, 0.1));
+      if (face.undone && last) face.show(last);
+    },
+    dispose: () => VRMUtils.deepDispose(object),
   };
 }
 
@@ -62,6 +66,35 @@ async function parse(file: File): Promise<GLTF> {
   } catch (error) {
     throw new Error(`${file.name} cannot be read as glTF: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+interface Face {
+  /** Whether none of it would move. */
+  still: boolean;
+  /** Whether a VRM's own update undoes it: its expressions zero all morphs that they bind. */
+  undone: boolean;
+  lacks: string;
+  show(pose: Pose): void;
+}
+
+/** ARKit's shapes where there are enough of them, or else what a VRM has in their place. */
+function faceOf(object: Object3D, vrm: VRM | undefined, facts: Facts): Face {
+  const morphs = shapesOf(object, facts);
+  const expressions = vrm && expressionsOf(vrm, facts);
+  const best = expressions && expressions.shapes.size > morphs.shapes.size ? expressions : morphs;
+  // Not both: they would move the same mouth twice.
+  const mouth = vrm && best.shapes.size < FEW ? vowelsOf(vrm, facts) : null;
+  const lids = vrm && (mouth || !best.shapes.has("eyeBlinkLeft")) ? lidsOf(vrm, facts) : null;
+  return {
+    still: !best.shapes.size && !mouth && !lids,
+    undone: vrm !== undefined && best === morphs && !mouth,
+    lacks: mouth ? "" : lacking(best.shapes, lids !== null, facts),
+    show(pose) {
+      if (mouth) mouth(pose);
+      else best.show(pose);
+      lids?.(pose);
+    },
+  };
 }
 
 interface Part {
@@ -104,59 +137,58 @@ function expressionsOf(vrm: VRM, facts: Facts): Part {
   };
 }
 
-/** VRM's own expressions: five vowels and the lids. */
-function presetsOf(vrm: VRM, facts: Facts): ((pose: Pose) => void) | null {
+/** VRM's own vowels; null where it has none. */
+function vowelsOf(vrm: VRM, facts: Facts): ((pose: Pose) => void) | null {
   const manager = vrm.expressionManager;
-  if (!manager) return null;
+  if (!manager || !Object.keys(facts.vowels).some((name) => manager.getExpression(name))) return null;
   const solve = vowels(facts);
-  const reader = new Reader(facts.channels);
   return (pose) => {
     for (const [name, weight] of Object.entries(solve(pose))) manager.setValue(name, weight);
+  };
+}
+
+/** VRM's own lids; null where it has none. */
+function lidsOf(vrm: VRM, facts: Facts): ((pose: Pose) => void) | null {
+  const manager = vrm.expressionManager;
+  if (!manager || !["blink", "blinkLeft", "blinkRight"].some((name) => manager.getExpression(name))) return null;
+  const reader = new Reader(facts.channels);
+  return (pose) => {
     const left = reader.at(pose, "eyeBlinkLeft");
     const right = reader.at(pose, "eyeBlinkRight");
-    const both = Math.min(left, right);
+    const both = manager.getExpression("blink") ? Math.min(left, right) : 0;
     manager.setValue("blink", both);
     manager.setValue("blinkLeft", left - both);
     manager.setValue("blinkRight", right - both);
   };
 }
 
-function gazeOf(vrm: VRM, facts: Facts): (pose: Pose) => void {
+function gazeOf(lookAt: VRMLookAt, facts: Facts): (pose: Pose) => void {
   const reader = new Reader(facts.channels);
   const degrees = (facts.gaze * 180) / Math.PI;
   return (pose) => {
     const [up, left] = reader.gaze(pose);
-    vrm.lookAt!.yaw = left * degrees;
-    vrm.lookAt!.pitch = -up * degrees;
+    lookAt.yaw = left * degrees;
+    lookAt.pitch = -up * degrees;
   };
 }
 
-function eyesOf(object: Object3D, facts: Facts): (pose: Pose) => void {
+function eyesOf(joints: Joints, facts: Facts): (pose: Pose) => void {
   const reader = new Reader(facts.channels);
-  const bone = (side: RegExp): Joint | null => {
-    const found = find(object, (part) => !(part instanceof Mesh) && EYE_BONE.test(part.name) && side.test(part.name));
-    return found ? new Joint(found) : null;
-  };
-  const joints = { Left: bone(LEFT), Right: bone(RIGHT) };
   return (pose) => {
     for (const side of ["Left", "Right"] as const) {
       const [down, left] = reader.eye(pose, side);
-      joints[side]?.turn(facts.gaze * down, facts.gaze * left, 0);
+      joints[side === "Left" ? "leftEye" : "rightEye"]?.turn(facts.gaze * down, facts.gaze * left, 0);
     }
   };
 }
 
-function headOf(object: Object3D, vrm: VRM | undefined): Joint | null {
-  const bone = vrm
-    ? vrm.humanoid.getNormalizedBoneNode(VRMHumanBoneName.Head)
-    : find(object, (part) => !(part instanceof Mesh) && HEAD_BONE.test(part.name));
-  return bone ? new Joint(bone) : null;
-}
-
-function find(object: Object3D, fits: (part: Object3D) => boolean): Object3D | null {
-  let found: Object3D | null = null;
-  object.traverse((part) => (found ??= fits(part) ? part : null));
-  return found;
+/** The bones of a VRM's own map, or else those that have the names. */
+function jointsOf(object: Object3D, vrm: VRM | undefined): Joints {
+  const joint = (name: BoneName): Joint | null => {
+    const bone = vrm?.humanoid.getNormalizedBoneNode(name) ?? boneOf(object, name);
+    return bone ? new Joint(bone) : null;
+  };
+  return { head: joint("head"), leftEye: joint("leftEye"), rightEye: joint("rightEye") };
 }
 
 /** The box of the head: above its bone, or the upper part of a tall mesh. */
@@ -173,21 +205,18 @@ function focusOf(object: Object3D, bone: Object3D | null): Box3 {
   return new Box3(new Vector3(x - half, low, z - half), new Vector3(x + half, box.max.y, z + half));
 }
 
-function lacking(shapes: Set<string>, facts: Facts): string {
-  const missing = facts.channels.slice(0, 52).filter((name) => !shapes.has(name));
+function lacking(shapes: Set<string>, lids: boolean, facts: Facts): string {
+  const there = (name: string): boolean => shapes.has(name) || (lids && name.startsWith("eyeBlink"));
+  const missing = facts.channels.slice(0, 52).filter((name) => !there(name));
   if (!missing.length) return "";
   if (missing.length === 52) return "It has no shapes with ARKit names: only its bones move.";
   const some = missing.slice(0, 6).join(", ") + (missing.length > 6 ? " …" : "");
-  return `It lacks ${missing.length} of ARKit's 52 shapes: ${some}`;
+  return `It lacks ${missing.length} of ARKit's 52 shapes: ${some}.`;
 }
 
-function forget(object: Object3D): void {
-  object.traverse((part) => {
-    if (!(part instanceof Mesh)) return;
-    part.geometry.dispose();
-    for (const material of [part.material].flat() as Material[]) {
-      for (const value of Object.values(material)) if ((value as Texture | null)?.isTexture) (value as Texture).dispose();
-      material.dispose();
-    }
-  });
+/** The bones that it lacks, as a sentence; a VRM that looks by expressions needs none for its eyes. */
+function boneless(joints: Joints, vrm: VRM | undefined): string {
+  const looks = vrm?.lookAt?.applier instanceof VRMLookAtExpressionApplier;
+  const missing = (["head", "leftEye", "rightEye"] as const).filter((name) => !joints[name] && (name === "head" || !looks));
+  return missing.length ? `It has no bone for ${missing.map((name) => BONES[name]).join(", ")}.` : "";
 }

@@ -9,6 +9,13 @@ import type { Wishes } from "./server";
 const PING_SECONDS = 5;
 const LONGEST_WAIT = 8;
 
+/** Pings without a word from the server, which speaks each second, after which the link is dead. */
+const MOST_SILENT = 2;
+
+/** Seconds that sound may come late until there was a gap in it; how fast the microphone's clock may fall behind ours. */
+const GAP = 0.5;
+const DRIFT = 0.05;
+
 /** Faults that the same hello would meet again. */
 const FINAL = ["bad_hello", "wrong_token"];
 
@@ -29,7 +36,6 @@ export class Live {
   welcome: Welcome | null = null;
   private session: Session | null = null;
   private playout: Playout | null = null;
-  private rate = 48000;
   private sent = 0;
   /** This page's time at which sample 0 was heard. */
   private heardFrom = Infinity;
@@ -41,19 +47,23 @@ export class Live {
   /** Whether it was said that the server is full: once is enough while it stays so. */
   private full = false;
   private timer = 0;
+  /** Pings since the server was heard. */
+  private silent = 0;
 
-  /** `refused` is called with a sentence where the server will not have us or what we wish for. */
+  /** `rate` is the microphone's. `refused` is called with a sentence where the server will not have us or what we wish for. */
   constructor(
     wishes: Wishes,
+    private readonly rate: number,
     private readonly refused: (code: string, message: string) => void,
   ) {
     this.wishes = structuredClone(wishes);
-    window.setInterval(() => this.session?.send({ kind: "ping", time: seconds() }), PING_SECONDS * 1000);
+    window.setInterval(() => this.ping(), PING_SECONDS * 1000);
   }
 
   join(): void {
     this.leave();
     this.vitals.state = "joining";
+    this.silent = 0;
     this.session = new Session(this.rate, "live", () => (this.told = this.wishes), (message) => this.hear(message), () => this.lost());
   }
 
@@ -69,18 +79,14 @@ export class Live {
     this.vitals.state = "away";
   }
 
-  /** The microphone's rate; a session has one, so another one begins where it changes. */
-  listenAt(rate: number): void {
-    if (rate === this.rate) return;
-    this.rate = rate;
-    if (this.session) this.join();
-  }
-
   sound(samples: Int16Array): void {
     if (!this.session?.open || !this.welcome) return;
     this.session.sound(samples);
     this.sent += samples.length;
-    this.heardFrom = Math.min(this.heardFrom, seconds() - this.sent / this.rate);
+    // The block that came soonest tells best when it was heard; what came before a gap tells nothing any more.
+    const from = seconds() - this.sent / this.rate;
+    const rise = from - this.heardFrom > GAP ? Infinity : (DRIFT * samples.length) / this.rate;
+    this.heardFrom = Math.min(from, this.heardFrom + rise);
   }
 
   /** The microphone was closed. */
@@ -111,7 +117,16 @@ export class Live {
     return pose;
   }
 
+  /** A link may die without being closed: then nothing comes any more. */
+  private ping(): void {
+    if (!this.session?.open) return;
+    if (this.silent >= MOST_SILENT) return this.lost();
+    this.silent += 1;
+    this.session.send({ kind: "ping", time: seconds() });
+  }
+
   private hear(message: FromServer): void {
+    this.silent = 0;
     switch (message.kind) {
       case "welcome":
         this.tries = 0;

@@ -12,7 +12,8 @@ import { Panel } from "./panel";
 import { animate, file, info, token, WantsToken } from "./server";
 import type { Info } from "./server";
 import { Stage } from "./stage";
-import { Player, readTake, Take } from "./take";
+import { atMost, Player, readTake, Take, WAV_HEADER } from "./take";
+import { Turns } from "./turns";
 
 /** What a take is saved as, most wanted first, of what the server makes. */
 const FORMATS: [string, string][] = [
@@ -52,6 +53,9 @@ class Studio {
   private readonly context: AudioContext;
   private player: Player | null = null;
   private actor: Actor | null = null;
+  /** Of several sounds that are opened, and of several heads, the last one comes. */
+  private readonly sounds = new Turns();
+  private readonly heads = new Turns();
   private recorded: Int16Array[] | null = null;
   /** What was recorded in this visit. */
   private readonly takes: Take[] = [];
@@ -74,6 +78,7 @@ class Studio {
     this.microphone = new Microphone(this.context, (samples) => this.listen(samples), () => this.unplugged());
     this.live = new Live(
       this.panel.wishes,
+      this.context.sampleRate,
       (code, message) => void this.refused(code, message),
     );
     this.stage = new Stage(element<HTMLCanvasElement>("stage"), facts, (now) => this.frame(now));
@@ -152,6 +157,12 @@ class Studio {
     if (this.idle > IDLE_LOOKS && this.context.state === "running") void this.context.suspend();
   }
 
+  /** A telephone call, say, takes the sound card from what listens or plays: afterwards it is wanted back. */
+  private stayAwake(): void {
+    if (this.context.state === "running" || !(this.microphone.wanted || this.player?.playing)) return;
+    this.wake().catch(() => undefined); // while the call lasts
+  }
+
   /** Have the sound card back; on a page that was not touched yet that may take until it is. */
   private wake(): Promise<void> {
     this.idle = 0;
@@ -220,7 +231,6 @@ class Studio {
     this.toLive();
     void this.wake();
     if (!(await this.microphone.start())) return false;
-    this.live.listenAt(this.context.sampleRate);
     this.showMicrophone();
     return true;
   }
@@ -258,7 +268,13 @@ class Studio {
     this.live.sound(samples);
     this.loudness = Math.max(loudest(samples), 0.9 * this.loudness);
     this.recorded?.push(samples);
-    if (this.recordedSeconds() > this.longest) attempt(() => this.record());
+    if (this.recorded && this.recordedSeconds() >= this.longest) attempt(() => this.endRecording());
+  }
+
+  /** It is as long as the server takes. */
+  private async endRecording(): Promise<void> {
+    await this.record();
+    say(`The recording ended: ${atMost(this.longest)}.`);
   }
 
   private recordedSeconds(): number {
@@ -266,9 +282,10 @@ class Studio {
     return blocks.reduce((sum, block) => sum + block.length, 0) / this.context.sampleRate;
   }
 
-  /** Seconds of sound that the server takes. */
+  /** Seconds of sound that the server takes, as a WAV file of this page's rate. */
   private get longest(): number {
-    return this.offers.limits.upload_seconds ?? Infinity;
+    const { upload_seconds: seconds = Infinity, upload_bytes: bytes = Infinity } = this.offers.limits;
+    return Math.min(seconds, (bytes - WAV_HEADER) / 2 / this.context.sampleRate);
   }
 
   /** Begin a take, or end it and show it. */
@@ -284,7 +301,7 @@ class Studio {
 
   /** The recording so far as a take, which stays at hand until the page is left. */
   private keepRecording(): Take | null {
-    const samples = joined(this.recorded ?? []);
+    const samples = joined(this.recorded ?? []).subarray(0, Math.floor(this.longest * this.context.sampleRate));
     this.recorded = null;
     if (!samples.length) return null;
     const take = new Take(`take ${this.takes.length + 1}`, samples, this.context.sampleRate);
@@ -302,8 +319,10 @@ class Studio {
 
   // ── takes ──
 
-  private async openSound(file: Blob, name: string): Promise<void> {
-    const take = await readTake(file, name, this.context, this.longest);
+  private async openSound(file: Blob | Promise<Blob>, name: string): Promise<void> {
+    const read = async (): Promise<Take> => readTake(await file, name, this.context, this.longest);
+    const take = await this.sounds.last(`Reading ${name} …`, read);
+    if (!take) return;
     if (!take.samples.length) return say(`${name} holds no sound.`);
     this.toTake(take);
     this.unheard = true;
@@ -313,6 +332,7 @@ class Studio {
   }
 
   private toTake(take: Take): void {
+    this.sounds.pass();
     const kept = this.microphone.wanted ? this.closeMicrophone() : null;
     if (kept && kept !== take) say(`${kept.name} is kept: see takes.`);
     this.dropTake();
@@ -329,6 +349,7 @@ class Studio {
   }
 
   private toLive(): void {
+    this.sounds.pass();
     if (!this.player) return;
     this.dropTake();
     this.curves.show(null);
@@ -400,18 +421,30 @@ class Studio {
 
   // ── heads ──
 
-  private async ourHead(): Promise<void> {
-    this.perform(await loadHead(this.facts));
+  private async ourHead(doing = ""): Promise<void> {
+    const actor = await this.heads.last(doing, () => loadHead(this.facts));
+    if (actor) this.perform(actor);
   }
 
   private async openHead(file: File): Promise<void> {
+    try {
+      const actor = await this.heads.last(`Reading ${file.name} …`, () => this.readHead(file));
+      if (actor) this.perform(actor);
+    } catch (error) {
+      if (!this.actor) attempt(() => this.ourHead()); // whose turn it took
+      throw error;
+    }
+  }
+
+  private async readHead(file: File): Promise<Actor> {
     const reader = await import("./avatar").catch(() => null);
-    if (!reader) return say(`${file.name} could not be read: the server does not answer.`);
-    this.perform(await reader.loadAvatar(file, this.facts));
+    if (!reader) throw new Error(`${file.name} could not be read: the server does not answer.`);
+    return reader.loadAvatar(file, this.facts);
   }
 
   private perform(actor: Actor): void {
     this.actor = actor;
+    if (this.shown) actor.show(this.shown); // without a server no other pose comes
     this.stage.show(actor);
     element("head-name").textContent = actor.name;
     element("our-head").hidden = actor.name === "the built-in head";
@@ -428,10 +461,10 @@ class Studio {
     press("play", () => this.play());
     press("loop", () => this.loop());
     press("back", () => this.toLive());
-    press("sample", async () => this.openSound(await file(SAMPLE), SAMPLE));
+    press("sample", () => this.openSound(file(SAMPLE), SAMPLE));
     press("open", () => element("sound-file").click());
     press("own-head", () => element("head-file").click());
-    press("our-head", () => this.ourHead());
+    press("our-head", () => this.ourHead("Reading the built-in head …"));
     for (const id of ["sound-file", "head-file"]) {
       const input = element<HTMLInputElement>(id);
       input.addEventListener("change", () => {
@@ -517,10 +550,13 @@ class Studio {
   }
 
   private wireVisits(): void {
+    const unsaved = (): boolean => this.recorded !== null || this.takes.some((take) => !take.saved);
     // The browser asks whether to leave the page.
-    window.addEventListener("beforeunload", (event) => this.takes.some((take) => !take.saved) && event.preventDefault());
+    window.addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
+    this.context.addEventListener("statechange", () => this.stayAwake());
     document.addEventListener("visibilitychange", () => {
       clearTimeout(this.hiding);
+      if (!document.hidden) this.stayAwake();
       if (document.hidden) this.hiding = window.setTimeout(() => !this.microphone.wanted && this.live.leave(), 1000 * HIDDEN_SECONDS);
       else if (!this.player && this.live.vitals.state === "away") this.live.join();
     });

@@ -18,12 +18,13 @@ export function say(sentence: string, seconds = 6, again?: () => void): void {
   if (again) toast.append(" ", retry(again));
   toast.hidden = false;
   clearTimeout(timer);
-  timer = window.setTimeout(hush, 1000 * seconds);
+  timer = window.setTimeout(() => hush(), 1000 * seconds);
 }
 
-/** Take back what was said last. */
-export function hush(): void {
-  element("toast").hidden = true;
+/** Take back what was said last, or only `sentence` where that is what was said last. */
+export function hush(sentence?: string): void {
+  const toast = element("toast");
+  if (sentence === undefined || toast.textContent === sentence) toast.hidden = true;
 }
 
 function retry(again: () => void): HTMLButtonElement {

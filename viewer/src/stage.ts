@@ -24,6 +24,8 @@ export class Stage {
   private readonly camera: PerspectiveCamera;
   private readonly controls: OrbitControls;
   private actor: Actor | null = null;
+  /** How far away the camera is that takes a portrait. */
+  private away = 0;
   private drawn: number[] = [];
   private last = 0;
   private moved = 0;
@@ -63,18 +65,23 @@ export class Stage {
 
   /** Look at the head from the front. */
   portrait(): void {
+    this.lookFrom(new Vector3(0, 0, 1));
+  }
+
+  /** Look at the head from `place`, as seen from its middle, where a portrait is taken from a distance of 1. */
+  private lookFrom(place: Vector3): void {
     if (!this.actor) return;
     const box = this.actor.focus;
     const size = box.getSize(new Vector3());
     const height = size.y * (1 + ABOVE + BELOW);
     const wanted = Math.max(height, (1.5 * size.x) / this.camera.aspect);
-    const away = wanted / 2 / Math.tan((this.camera.fov * Math.PI) / 360) + size.z / 4;
+    const away = (this.away = wanted / 2 / Math.tan((this.camera.fov * Math.PI) / 360) + size.z / 4);
     const target = box.getCenter(new Vector3());
     target.y = box.min.y - BELOW * size.y + height / 2;
     this.camera.near = away / 50;
     this.camera.far = away * 20;
     this.camera.updateProjectionMatrix();
-    this.camera.position.set(target.x, target.y, target.z + away);
+    this.camera.position.copy(target).addScaledVector(place, away);
     this.controls.target.copy(target);
     this.controls.minDistance = away / 2.5;
     this.controls.maxDistance = away * 2;
@@ -104,7 +111,9 @@ export class Stage {
     const before = this.camera.aspect;
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    if (Math.abs(before - this.camera.aspect) > 0.02) this.portrait();
+    // Who looks from the side goes on so.
+    if (before !== this.camera.aspect && this.away)
+      this.lookFrom(this.camera.position.clone().sub(this.controls.target).divideScalar(this.away));
     // Another size empties the canvas, and the browser paints before the loop comes round again.
     this.renderer.render(this.scene, this.camera);
   }

@@ -9,6 +9,9 @@ import type { Wishes } from "./server";
 const BLOCK = 16384;
 const FULL = 1 << 18;
 
+/** Bytes of a WAV file before its samples. */
+export const WAV_HEADER = 44;
+
 export class Take {
   fps = 25;
   /** Whether all frames of the present wishes are there. */
@@ -94,7 +97,7 @@ export class Take {
   /** The sound as a 16-bit WAV file. */
   wav(): Blob {
     const bytes = this.samples.byteLength;
-    const header = new DataView(new ArrayBuffer(44));
+    const header = new DataView(new ArrayBuffer(WAV_HEADER));
     const text = (at: number, word: string): void => [...word].forEach((c, k) => header.setUint8(at + k, c.charCodeAt(0)));
     text(0, "RIFF");
     header.setUint32(4, 36 + bytes, true);
@@ -112,16 +115,30 @@ export class Take {
   }
 }
 
+/** How many times longer than allowed a file may say that it is and still be read: of some it is a guess. */
+const DOUBT = 1.5;
+
+/** Milliseconds that a file has to say how long it is. */
+const SILENT = 3000;
+
+/** "this server takes 600 s at most" */
+export const atMost = (longest: number): string => `this server takes ${Math.floor(10 * longest) / 10} s at most`;
+
 /** Any sound file that the browser can read, mixed to one channel. Throws an `Error` with a sentence. */
 export async function readTake(file: Blob, name: string, context: AudioContext, longest: number): Promise<Take> {
+  const refuse = (seconds: number): never => {
+    throw new Error(`${name} is ${Math.ceil(10 * seconds) / 10} s long; ${atMost(longest)}.`);
+  };
+  // A film of two hours takes gigabytes as samples.
+  const said = await lengthOf(file);
+  if (Number.isFinite(said) && said > DOUBT * longest) refuse(said);
   let buffer: AudioBuffer;
   try {
     buffer = await context.decodeAudioData(await file.arrayBuffer());
   } catch {
     throw new Error(`${name} is no sound that this browser can read: try WAV, MP3, FLAC, Ogg or M4A.`);
   }
-  if (buffer.duration > longest)
-    throw new Error(`${name} is ${Math.round(buffer.duration)} s long; this server takes ${longest} s at most.`);
+  if (buffer.duration > longest) refuse(buffer.duration);
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, k) => buffer.getChannelData(k));
   const samples = new Int16Array(buffer.length);
   for (let k = 0; k < samples.length; k++) {
@@ -129,6 +146,24 @@ export async function readTake(file: Blob, name: string, context: AudioContext, 
     samples[k] = Math.round(Math.min(Math.max(mean * 32768, -32768), 32767));
   }
   return new Take(name, samples, buffer.sampleRate);
+}
+
+/** The seconds that a sound file says that it has, before it is decoded; NaN where it does not say. */
+async function lengthOf(file: Blob): Promise<number> {
+  const probe = new Audio();
+  const address = URL.createObjectURL(file);
+  const length = await new Promise<number>((tell) => {
+    probe.onloadedmetadata = () => tell(probe.duration);
+    probe.onerror = () => tell(NaN);
+    setTimeout(() => tell(NaN), SILENT);
+    probe.preload = "metadata";
+    probe.src = address;
+  });
+  probe.onerror = null;
+  probe.removeAttribute("src");
+  probe.load(); // which lets the file go
+  URL.revokeObjectURL(address);
+  return length;
 }
 
 /** Plays a take's sound and tells where it is. */
@@ -162,9 +197,9 @@ export class Player {
   /** Seconds of the take that are heard now: what was handed to the sound card is heard a little later. */
   get position(): number {
     if (!this.playing) return this.from;
-    const heard = this.from + this.context.currentTime - this.began - (this.context.outputLatency || 0);
-    if (this.loops) return ((heard % this.take.seconds) + this.take.seconds) % this.take.seconds;
-    return Math.min(Math.max(heard, this.from), this.take.seconds);
+    const passed = this.context.currentTime - this.began - (this.context.outputLatency || 0);
+    const heard = this.from + Math.max(passed, 0);
+    return this.loops ? heard % this.take.seconds : Math.min(heard, this.take.seconds);
   }
 
   play(from = this.position): void {

@@ -34,14 +34,16 @@ class Lookup(threading.Thread):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(name=f"artalk-lookup-{host}", daemon=True)
         self.host, self.port = host, port
-        self.found: Address | None = None
+        self.found: list[Address] = []
         self.start()
 
     def run(self) -> None:
-        """Look once; `found` stays None where there is no such host."""
+        """Look once; `found` stays empty where there is no such host."""
         with suppress(OSError, UnicodeError):
-            family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)[0]
-            self.found = family, address
+            rows = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
+            # Most receivers listen on IPv4 alone, and "localhost" is often the other one first.
+            rows.sort(key=lambda row: row[0] != socket.AF_INET)
+            self.found = [(family, address) for family, _, _, _, address in rows]
 
 
 class Writer(Protocol):
@@ -79,7 +81,7 @@ class Output:
         self.sent = self.lost = 0
         self._writer = writer
         self._socket: socket.socket | None = None
-        self._address: Address | None = None
+        self._addresses: list[Address] = []
         self._lookup: Lookup | None = None
         self._looked = -math.inf
 
@@ -94,7 +96,8 @@ class Output:
                 self._socket.send(packet)
             self.sent += 1
         except ConnectionRefusedError:
-            self.lost += 1  # nobody listens there yet; the next datagram asks again
+            self.lost += 1  # nobody listens there yet; the next datagram asks again, at the host's next address
+            self._connect([*self._addresses[1:], *self._addresses[:1]])
         except OSError:
             self.lost += 1
             self.close()
@@ -103,7 +106,8 @@ class Output:
         """Let the socket go."""
         if self._socket is not None:
             self._socket.close()
-        self._socket = self._address = None
+        self._socket = None
+        self._addresses = []
 
     def _look(self) -> None:
         """Go to where the host is by now."""
@@ -114,19 +118,20 @@ class Output:
         if self._lookup is None or self._lookup.is_alive():
             return
         found, self._lookup, self._looked = self._lookup.found, None, time.monotonic()
-        if found is not None and found != self._address:
+        if found and {*found} != {*self._addresses}:
             self._connect(found)
 
-    def _connect(self, found: Address) -> None:
+    def _connect(self, found: list[Address]) -> None:
+        """Send to the first of a host's addresses from now on."""
         self.close()
-        family, address = found
+        family, address = found[0]
         try:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._socket.connect(address)
-            self._address = found
         except OSError:
             self.close()
+        self._addresses = found
 
 
 def open_output(url: str) -> Output:
@@ -134,7 +139,10 @@ def open_output(url: str) -> Output:
 
     Raises `BadInput` for an address that is none; whether anybody listens there is no question of this.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadInput(f"{url!r} is no address: {error}") from error
     if parts.scheme not in KINDS:
         raise BadInput(f"an output is {', '.join(f'{kind}://HOST:PORT' for kind in KINDS)}, got {url!r}")
     usual, known, make = KINDS[parts.scheme]

@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -79,7 +80,17 @@ class Server:
         self._connections: set[Connection] = set()
         self.app = Starlette(
             routes=self._routes(page),
-            middleware=[Middleware(Guard, settings=settings), Middleware(_Headers)],
+            middleware=[
+                # A page of another origin may read no answer, not even a refusal, that does not name it.
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=settings.origins,
+                    allow_methods=["GET", "POST"],
+                    allow_headers=["authorization", "content-type"],
+                ),
+                Middleware(Guard, settings=settings),
+                Middleware(_Headers),
+            ],
             exception_handlers={
                 Refusal: _refuse,
                 HTTPException: _refuse_http,
@@ -158,7 +169,7 @@ class Server:
                 place.enter_context(self.workshop.place())
                 sound = await _body(request, self.settings.limits)
             if "text/event-stream" not in request.headers.get("accept", ""):
-                return _file(await self.workshop.make(sound, order))
+                return _file(await _wanted(request, self.workshop.make(sound, order)))
             news: News = asyncio.Queue()
             work = asyncio.create_task(self._work(sound, order, news, place.pop_all()))
             return StreamingResponse(_events(news, work), media_type="text/event-stream")
@@ -269,6 +280,25 @@ async def _body(request: Request, limits: Limits) -> bytes:
     return bytes(body)
 
 
+async def _wanted(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The work's result; where the client leaves before, the work ends."""
+    making, leaving = asyncio.create_task(work), asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((making, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if making.done():
+            return making.result()
+        raise ClientDisconnect
+    finally:
+        for task in (making, leaving):
+            task.cancel()
+        await asyncio.gather(making, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _events(news: News, work: asyncio.Task[None]) -> AsyncGenerator[str]:
     """What the work tells, as server-sent events."""
     try:
@@ -374,7 +404,7 @@ def serving(settings: Settings | None = None) -> Generator[str]:
     try:
         while not work.started and thread.is_alive():
             time.sleep(0.01)
-        yield f"ws://{found.host}:{listening.getsockname()[1]}"
+        yield found.url("ws", listening.getsockname()[1])
     finally:
         work.should_exit = True
         thread.join()
@@ -388,7 +418,7 @@ def run(settings: Settings, as_json: bool = False) -> None:
     logs.set_up(as_json)
     listening = _listen(settings)
     port = listening.getsockname()[1]
-    log.info("serving", extra={"url": f"http://{settings.host}:{port}", "page": (PAGE / "index.html").is_file()})
+    log.info("serving", extra={"url": settings.url("http", port), "page": (PAGE / "index.html").is_file()})
     with suppress(KeyboardInterrupt):
         process(server).run(sockets=[listening])
 

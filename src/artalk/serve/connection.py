@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -53,6 +54,13 @@ MOST_UNSENT = 256
 
 HEALTH_SECONDS = 1.0
 
+LONGEST_SENTENCE = 500
+"""Characters of what is said of a fault: what a client said, of any length, may stand in it."""
+
+READING_ON = 0.5
+"""Seconds for which a client that may still be sending is read before its socket is closed: bytes that nobody has read
+reset a connection, and what was said last is lost on its way."""
+
 PARTING = 2.0
 """Seconds that a last message may take to be sent."""
 
@@ -65,7 +73,7 @@ class Refused(Exception):
 
     def __init__(self, code: str, message: str, close: int = 1008) -> None:
         super().__init__(message)
-        self.fault, self.close = Fault(code, message, True), close
+        self.fault, self.close = Fault(code, message[:LONGEST_SENTENCE], True), close
 
 
 class Outbox:
@@ -157,6 +165,13 @@ class Allowance:
         return self.left >= 0
 
 
+class Dropped(NamedTuple):
+    """What was left out so far."""
+
+    frames: int
+    samples: int
+
+
 class Connection:
     """A client from its `Hello` to its end."""
 
@@ -180,11 +195,10 @@ class Connection:
     async def run(self) -> None:
         """Serve the client until it or the server ends."""
         await self.websocket.accept()
-        self.metrics.begun.inc()
         reason, close = "closed", 1000
         try:
             hello = await self._hello()
-            self._open(hello)
+            await self._open(hello)
             await self._talk()
         except Refused as refused:
             reason, close = refused.fault.code, refused.close
@@ -215,15 +229,22 @@ class Connection:
         offered = message.token or bearer(self.websocket.headers)
         if not token_fits(self.settings, offered):
             raise Refused("wrong_token", "this server wants a token that fits")
-        if len(self.engine.seats) >= self.limits.sessions:
-            raise Refused("busy", f"all {self.limits.sessions} sessions are taken: try again later", 1013)
+        self._check_room()
         return message
 
-    def _open(self, hello: Hello) -> None:
+    def _check_room(self) -> None:
+        if len(self.engine.seats) >= self.limits.sessions:
+            raise Refused("busy", f"all {self.limits.sessions} sessions are taken: try again later", 1013)
+
+    async def _open(self, hello: Hello) -> None:
         try:
-            session, self._decoder = self._session(hello)
+            # A resampler for a rate that nobody has had takes up to half a second; others are not to wait for it.
+            session, self._decoder = await asyncio.to_thread(self._session, hello)
         except ArtalkError as error:
             raise Refused("bad_hello", str(error)) from error
+        self._check_room()
+        counters = session.counters
+        self._counted = Dropped(counters.frames_dropped, counters.samples_dropped)
         self._turn = session.turn
         self._outbox = Outbox(self.limits.unsent_frames, session.pace != "free")
         self._seat = Seat(session, self._deliver, self._failed, lambda: self._outbox.full)
@@ -244,6 +265,7 @@ class Connection:
             )
         )
         self.engine.add(self._seat)
+        self.metrics.begun.inc()
         log.info("session begins", extra={"session": self.name, "model": generator.name, "pace": session.pace})
 
     def _session(self, hello: Hello) -> tuple[Session, Decoder]:
@@ -355,6 +377,7 @@ class Connection:
                 raise Refused("slow_reader", f"{MOST_UNSENT} messages wait to be read")
             if self._seat.clock > self.limits.session_seconds:
                 raise Refused("too_long", f"a session lasts {self.limits.session_seconds:g} s at most", 1001)
+            self._count_dropped()
             if self._seat.session.pace != "free":
                 self._outbox.put(self._health())
 
@@ -407,7 +430,7 @@ class Connection:
 
     def _complain(self, code: str, error: ArtalkError) -> None:
         self.metrics.faults.labels(code).inc()
-        self._outbox.put(Fault(code, str(error), False))
+        self._outbox.put(Fault(code, str(error)[:LONGEST_SENTENCE], False))
 
     async def _send(self, message: FromServer) -> None:
         if self.websocket.application_state is WebSocketState.CONNECTED:
@@ -422,18 +445,33 @@ class Connection:
     async def _close(self, code: int) -> None:
         if self.websocket.application_state is not WebSocketState.DISCONNECTED:
             with suppress(*GONE):
+                if self.closing.is_set():
+                    await self._read_on()
                 async with asyncio.timeout(PARTING):
                     await self.websocket.close(code)
 
+    async def _read_on(self) -> None:
+        with suppress(*GONE):
+            async with asyncio.timeout(READING_ON):
+                while (await self.websocket.receive())["type"] != "websocket.disconnect":
+                    pass
+
+    def _count_dropped(self) -> None:
+        """Tell the metrics what was dropped since the last time; what a resumed session lost before is told already."""
+        counters = self._seat.session.counters
+        now = Dropped(counters.frames_dropped + self._outbox.dropped, counters.samples_dropped)
+        self.metrics.frames_dropped.inc(now.frames - self._counted.frames)
+        self.metrics.samples_dropped.inc(now.samples - self._counted.samples)
+        self._counted = now
+
     def _leave(self, reason: str) -> None:
-        self.metrics.ended.labels(reason).inc()
         seat: Seat | None = getattr(self, "_seat", None)
         if seat is None:
             return
+        self.metrics.ended.labels(reason).inc()
         self.engine.remove(seat)
+        self._count_dropped()
         counters = seat.session.counters
-        self.metrics.frames_dropped.inc(counters.frames_dropped + self._outbox.dropped)
-        self.metrics.samples_dropped.inc(counters.samples_dropped)
         facts = {"session": self.name, "reason": reason, "seconds": round(seat.clock, 1), **vars(counters)}
         log.info("session ends", extra=facts)
 

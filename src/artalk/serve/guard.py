@@ -53,11 +53,11 @@ class Guard:
         await refuse(scope, receive, send, *refusal)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
-        host = headers.get("host", "")
-        if self.settings.local and _name(host) not in (*LOCAL_NAMES, self.settings.host):
+        host = headers.get("host", "").lower()
+        if self.settings.local and _name(host) not in (*LOCAL_NAMES, self.settings.host.lower()):
             return 403, "strange_host", "this server answers to localhost only"
         origin = headers.get("origin")
-        if origin is not None and origin not in self.settings.origins and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in self.settings.origins and _place(origin) != host:
             return 403, "strange_origin", "this page may not use this server; its owner can allow it by --origin"
         if scope["type"] == "http" and _needs_token(scope["path"]) and not token_fits(self.settings, bearer(headers)):
             return 401, "wrong_token", "this server wants a token: Authorization: Bearer TOKEN"
@@ -73,6 +73,14 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: 
 
 def _needs_token(path: str) -> bool:
     return path.startswith("/v1/") or path == "/metrics"
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

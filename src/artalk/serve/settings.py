@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from artalk import api
 from artalk.errors import BadInput
@@ -71,8 +72,16 @@ class Settings:
             raise BadInput(f"a port is 0 to 65535, got {self.port}")
         if self.workers < 0:
             raise BadInput(f"workers are at least 1, or 0 for one a core, got {self.workers}")
+        for origin in self.origins:
+            _check_origin(origin)
+        if not (self.token.isascii() and self.token.isprintable() and self.token == self.token.strip()):
+            raise BadInput("a token is of visible ASCII characters, as headers carry no others")
         if not self.local and not self.token:
             raise BadInput(f"listening on {self.host} lets others in: give a token that they have to know")
+
+    def url(self, scheme: str, port: int) -> str:
+        """Where it is at a port."""
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
 
     @property
     def at_once(self) -> int:
@@ -88,3 +97,16 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _check_origin(origin: str) -> None:
+    """Raise `BadInput` for what no browser would send."""
+    wanted = f"an origin is https://HOST, with a port that is not the usual one :PORT, without a path; got {origin!r}"
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(wanted) from error
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if origin != origin.lower() or origin != f"{parts.scheme}://{parts.netloc}" or not parts.hostname or port == usual:
+        raise BadInput(wanted)

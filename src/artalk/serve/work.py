@@ -167,7 +167,13 @@ class Workshop:
     async def make(self, sound: bytes, order: Order, progress: Progress | None = None) -> Result:
         """The file; `progress` is called in this event loop. Raises `OutOfTime` and what is wrong with it."""
         with self.refusals(order):
-            return await self._make(sound, order, progress)
+            try:
+                return await self._make(sound, order, progress)
+            except ArtalkError:
+                raise
+            except Exception:
+                self._metrics.files.labels("failed").inc()
+                raise
 
     async def _make(self, sound: bytes, order: Order, progress: Progress | None) -> Result:
         order.check(self._limits)
@@ -184,11 +190,14 @@ class Workshop:
             if progress is not None:
                 loop.call_soon_threadsafe(progress, done, total)
 
+        box = [sound]
+        del sound
         try:
-            work = loop.run_in_executor(self._workers, _make, generator, sound, order, self._limits, step)
+            work = loop.run_in_executor(self._workers, _make, generator, box, order, self._limits, step)
             result = await work
         finally:
             given_up.set()
+            box.clear()  # whose turn has not come would be kept until it does
         self._metrics.files.labels("made").inc()
         took = round(time.monotonic() - began, 2)
         facts = {"format": order.format, "model": generator.name, "seconds": round(result.seconds, 2), "took": took}
@@ -222,10 +231,10 @@ class Workshop:
         return found
 
 
-def _make(generator: Model, sound: bytes, order: Order, limits: Limits, step: Progress) -> Result:
-    """One sound into one file; in a worker's thread."""
+def _make(generator: Model, box: list[bytes], order: Order, limits: Limits, step: Progress) -> Result:
+    """The sound in a box into one file; in a worker's thread."""
     step(0, 1)
-    audio = load_audio(sound, max_duration=limits.upload_seconds)
+    audio = load_audio(box.pop(), max_duration=limits.upload_seconds, max_rate=limits.highest_rate)
     motion = generator.generate(audio, order.condition, order.seed, step)
     if order.fps:
         motion = motion.resample(order.fps, frames=audio.frames_at(exact_fps(order.fps)))

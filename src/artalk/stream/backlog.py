@@ -81,7 +81,7 @@ class Backlog:
         mark = (self.taken + len(self), what)
         if self._marks and self._marks[-1] == mark:
             return
-        if len(self._marks) >= MOST_MARKS:
+        if len(self._marks) >= MOST_MARKS and what != "finish":
             raise BufferFull(f"at most {MOST_MARKS} turns may wait")
         self._marks.append(mark)
 

@@ -6,10 +6,11 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self, TypeAlias
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,9 @@ Event: TypeAlias = Motion | Placed | Ended | Interrupted | Finished | Fault | Cl
 BLOCK_SECONDS = 0.5
 """Of sound in one message, at most."""
 
+LEAVING = 1.0
+"""Seconds in which the rest of what a server said comes, once it has closed."""
+
 KEEP_ALIVE = 15.0
 """Seconds after which somebody who only listens says that they are there; servers wait for a minute."""
 
@@ -77,16 +81,24 @@ class Live:
         self._timeout = timeout
         self._saved: bytes | None = None
         self._waiting: list[Event] = []
-        self._over = False
+        self._over = self._left = False
         self._sent_at = time.monotonic()
         self._fault = ""
         self._open = ExitStack()
         try:
-            opened = open_socket(_address(url), max_size=None, compression=None, open_timeout=timeout)
+            # What has come waits here and not on its way: a server's pings are answered while nobody receives.
+            opened = open_socket(
+                _address(url),
+                max_size=None,
+                max_queue=None,
+                compression=None,
+                open_timeout=timeout,
+                proxy=None if _loopback(url) else True,
+            )
             self._socket = self._open.enter_context(opened)
         except InvalidStatus as error:
             raise Refused(f"{url}: {_why(error)}") from error
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ValueError, OverflowError) as error:
             raise Unreachable(f"no artalk server answers at {url!r}: {error}") from error
         try:
             self.welcome = welcome = self._greet(url, hello)
@@ -176,13 +188,11 @@ class Live:
         self._send(Finish())
         events = list(self._waiting)
         self._waiting = []
-        while not (events and isinstance(events[-1], Finished | Closing)):
+        while not (events and _is_last(events[-1])):
             event = self._event(self._timeout if timeout is None else timeout)
             if event is None:
                 raise Unreachable("the server did not finish in time")
             events.append(event)
-            if isinstance(event, Fault) and event.fatal:
-                break
         self._over = True
         return events
 
@@ -222,7 +232,7 @@ class Live:
         left = math.inf if timeout is None else timeout
         while True:
             # A server ends sessions of which nothing comes; who listens is there too.
-            if time.monotonic() - self._sent_at > KEEP_ALIVE:
+            if time.monotonic() - self._sent_at > KEEP_ALIVE and not self._left:
                 self.ping()
             began = time.monotonic()
             try:
@@ -237,11 +247,26 @@ class Live:
                 return protocol.decode(data if isinstance(data, bytes) else b"")
 
     def _send(self, message: FromClient) -> None:
+        if self._left and self._waiting:
+            return  # what the server said before it left is to be received first
         try:
             self._socket.send(protocol.encode(message))
             self._sent_at = time.monotonic()
         except ConnectionClosed as error:
-            raise Unreachable(f"the server closed the session: {self._fault or error}") from error
+            self._hear_out()
+            if not self._waiting:
+                raise Unreachable(f"the server closed the session: {self._fault or error}") from error
+
+    def _hear_out(self) -> None:
+        """Keep what the server said before it left, above all why, and its `Closing` with the state."""
+        self._left = True
+        with suppress(Unreachable):
+            while True:
+                saved, event = self._saved, self._event(LEAVING)
+                if event is not None:
+                    self._waiting.append(event)
+                elif self._saved is saved:
+                    return
 
 
 def connect(
@@ -275,6 +300,17 @@ def connect(
         resume=resume,
     )
     return Live(url, hello, timeout)
+
+
+def _is_last(event: Event) -> bool:
+    """Whether nothing comes after it."""
+    return isinstance(event, Finished | Closing) or (isinstance(event, Fault) and event.fatal)
+
+
+def _loopback(url: str) -> bool:
+    """Whether it is this machine, which no proxy leads to."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _address(url: str) -> str:

@@ -163,14 +163,16 @@ class Session:
         made = self.made
         if frame is None:
             frame = made if self.pace == "free" else math.ceil((self.now - self._stream.latency) * self._fps)
-        first = min(max(frame, made - len(self._recent)), made)
+        first = min(max(frame, made - len(self._recent), made - self._redoable()), made)
         for _ in range(made - first):
             self._recent.pop()
         self._backlog.clear()
         self._stream.hush()
         self._shift -= made - first
         self.turn += 1
-        self._speaking = self.finished = False
+        self._speaking = False
+        if self.finished:
+            self._backlog.mark("finish")  # nothing of the sound is left, and it has still ended
         pose = self._recent[-1] if self._recent else np.zeros(len(self.generator.channels), np.float32)
         self._glide, self._shutting = Glide(first, pose, self._fps), Shutting.at(first, pose, self._fps)
         self._events = _without(self._events, first)
@@ -262,7 +264,7 @@ class Session:
                 self._follow_microphone()
             self._new_sound = False
         behind = self.now - self.position
-        if behind > self._patient():
+        if behind > self._patient() and not self._stream.ended:
             self._skip(int(behind * self._fps))
         waits = self._speaking and self.now - self._last_sound <= self.pacing.patience
         if self._backlog.empty and not self.finished and not waits:
@@ -446,6 +448,12 @@ class Session:
         """Frames that an interruption can call back."""
         ahead = 10.0 if self.pace == "free" else self.pacing.lead + 0.5
         return math.ceil((ahead + self._stream.latency) * self._fps) + self.generator.window
+
+    def _redoable(self) -> int:
+        """Frames that can be made anew without falling so far behind that some are left out."""
+        if self.pace == "free":
+            return len(self._recent)
+        return max(int((self._patient() - (self.now - self.position)) * self._fps) - 1, 0)
 
     @property
     def held(self) -> int:
