@@ -55,9 +55,7 @@ class Decoded:
     remarks: list[str] = field(default_factory=list[str])
 
 
-def decode(
-    source: Source, channel: int | None, max_duration: float | None, max_rate: int | None = None
-) -> Decoded:
+def decode(source: Source, channel: int | None, max_duration: float | None, max_rate: int | None = None) -> Decoded:
     """Decode `source`; see `artalk.audio.load` for what it takes and raises."""
     import av
 

@@ -480,6 +480,13 @@ def test_no_style_is_a_style_that_can_be_asked_for(server, hello):
     np.testing.assert_array_equal(got.values, offline(hello).values)
 
 
+def go_on(live, sound):
+    """To a server that has left; it still reads for a moment."""
+    for _ in range(100):
+        live.feed(sound)
+        list(live.receive(0.02))
+
+
 @pytest.mark.parametrize("feeds", [False, True])
 def test_who_speaks_hears_why_a_server_left(hello, feeds):
     """What it said last, with the state, is received before anything is said of the broken line."""
@@ -491,21 +498,21 @@ def test_who_speaks_hears_why_a_server_left(hello, feeds):
         events = wait_for(live, Closing)
         assert events[-1].state
         with pytest.raises(Unreachable, match="closed the session"):
-            for _ in range(100):  # it still reads for a moment
-                live.feed(hello[:3200])
-                list(live.receive(0.02))
+            go_on(live, hello[:3200])
 
 
 def test_a_long_sound_may_be_fed_before_anything_is_received():
     """More than a socket and its queue of sixteen messages hold on the way back."""
     sound = np.zeros(16000 * 120, np.float32)
-    with running(Settings(drain_seconds=0.1), models={"loud": Loud(1, 1, 16000)}) as server:
-        with connect(server.url, pace="free") as live:
-            feeding = threading.Thread(target=live.feed, args=(np.tile(sound, 15),), daemon=True)
-            feeding.start()
-            feeding.join(60)
-            assert not feeding.is_alive()
-            assert live.finish()[-1] == Finished(120 * 15 * 25)
+    with (
+        running(Settings(drain_seconds=0.1), models={"loud": Loud(1, 1, 16000)}) as server,
+        connect(server.url, pace="free") as live,
+    ):
+        feeding = threading.Thread(target=live.feed, args=(np.tile(sound, 15),), daemon=True)
+        feeding.start()
+        feeding.join(60)
+        assert not feeding.is_alive()
+        assert live.finish()[-1] == Finished(120 * 15 * 25)
 
 
 def test_what_was_dropped_before_a_save_is_counted_once():

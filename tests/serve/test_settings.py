@@ -35,7 +35,15 @@ def test_this_machine_needs_none(host):
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://example.org/", "example.org", "https://", "HTTPS://example.org", "https://example.org:443", "http://[", "*"],
+    [
+        "https://example.org/",
+        "example.org",
+        "https://",
+        "HTTPS://example.org",
+        "https://example.org:443",
+        "http://[",
+        "*",
+    ],
 )
 def test_an_origin_is_what_a_browser_would_send(origin):
     Settings(origins=("https://example.org", "http://example.org:8080", "http://[::1]:5173"))
