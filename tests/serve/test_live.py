@@ -410,9 +410,10 @@ def test_a_client_that_reads_nothing_is_given_up(hello):
         for _ in range(800):  # pongs that nobody reads
             socket.send(encode(protocol.Ping(1.0)))
         for _ in range(400):
-            if server.metric("artalk_sessions") == 0:
+            if server.metric("artalk_sessions_ended_total"):
                 break
             time.sleep(0.02)
+        assert server.metric("artalk_sessions_ended_total") == 1
         assert server.metric("artalk_sessions") == 0
 
 
