@@ -84,6 +84,29 @@ def test_each_address_of_a_host_is_tried_until_somebody_listens(monkeypatch, rec
         output.close()
 
 
+def test_an_address_that_cannot_be_reached_is_not_the_end(monkeypatch, receiver):
+    """A machine without IPv6 whose localhost has such an address, and a receiver that comes later."""
+    port = receiver.getsockname()[1]
+    rows = [(socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("no address", port, 0, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *where, **how: list(rows))
+    monkeypatch.setattr("artalk.live.output.RETRY", 0.0)
+    output = open_output(f"livelink://localhost:{port}")
+    output.send(REST, 0, FPS)
+    assert output.lost == 1
+    rows.append((socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", port)))
+    for frame in range(1, 20):
+        output.send(REST, frame, FPS)
+        time.sleep(0.005)
+    assert receiver.recv(4096).startswith(b"\x06")
+    sent = output.sent
+    output._connect([(socket.AF_INET6, ("no address", port, 0, 0)), (socket.AF_INET, ("127.0.0.1", port))])
+    for frame in range(20, 40):
+        output.send(REST, frame, FPS)
+        time.sleep(0.005)
+    assert output.sent > sent, "the same addresses as before, and none was in use"
+    output.close()
+
+
 def test_a_host_that_is_nowhere_is_no_error():
     output = open_output("vmc://no-such-host.invalid")
     for frame in range(3):

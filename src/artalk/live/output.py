@@ -129,9 +129,9 @@ class Output:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._socket.connect(address)
+            self._addresses = found
         except OSError:
-            self.close()
-        self._addresses = found
+            self.close()  # and look again soon
 
 
 def open_output(url: str) -> Output:
