@@ -123,10 +123,10 @@ def test_it_is_fast_enough():
     weights = np.random.default_rng(0).uniform(-0.3, 1, (300, 52)).clip(0, 1)
     vertices = neutral + np.einsum("fs,svc->fvc", weights, deltas)
     solver = Solver(neutral, deltas, l2=1e-4, temporal=1e-4)
-    began = time.perf_counter()
+    began = time.process_time()
     solver.weights(vertices)
-    # Thousands a second on one idle core; other work on a shared machine must not fail this.
-    assert 300 / (time.perf_counter() - began) > 200
+    # Thousands a second on one core, in its own time: other work on a shared machine must not fail this.
+    assert 300 / (time.process_time() - began) > 200
 
 
 def test_pairs_are_sides_and_not_directions():

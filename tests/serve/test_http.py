@@ -212,7 +212,7 @@ def test_an_upload_that_breaks_off_harms_nobody(server):
 
 
 def test_uploads_together_are_bounded_and_none_lasts_for_ever(wav):
-    limits = Limits(jobs=1, jobs_waiting=1, sending_seconds=0.4)
+    limits = Limits(jobs=1, jobs_waiting=1, sending_seconds=1.5)
     head = b"POST /v1/animate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\nhalf"
     with running(Settings(limits=limits, drain_seconds=0.1)) as server, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20)) for _ in range(2)]
@@ -236,9 +236,9 @@ def test_time_in_the_queue_is_not_time_at_work(wav):
             time.sleep(self.pause)
             return super().step(state, samples)
 
-    limits, slow = Limits(jobs=1, job_seconds=1.8), Slow(window=25, lookahead=0, rate=16000)
+    limits, slow = Limits(jobs=1, job_seconds=3.0), Slow(window=25, lookahead=0, rate=16000)
     with running(Settings(limits=limits, drain_seconds=0.1), {"slow": slow}) as server, ThreadPoolExecutor(2) as both:
-        slow.pause = 1.0
+        slow.pause = 1.6
         answers = [both.submit(server.http, "/v1/animate?format=csv", wav) for _ in range(2)]
         assert [answer.result()[0] for answer in answers] == [200, 200]
 

@@ -360,7 +360,7 @@ def hurry(live):
 
 
 def test_limits_hold(hello):
-    limits = Limits(sessions=1, idle_seconds=0.5, messages_per_second=5, message_bytes=5000, hello_seconds=0.3)
+    limits = Limits(sessions=1, idle_seconds=1.0, messages_per_second=5, message_bytes=5000, hello_seconds=1.0)
     with running(Settings(limits=limits, drain_seconds=0.2)) as server:
         with connect(server.url) as live:
             with pytest.raises(Refused, match="all 1 sessions are taken"):
