@@ -522,7 +522,7 @@ def live(
     source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
     try:
-        performance.run(_level(quiet))
+        performance.run(_level(quiet), lambda: _say(f"the face is {performance.delay:.2f} s behind the sound", quiet))
         gone = mic  # a microphone that is there has no end
     except KeyboardInterrupt:
         _say("stopped", quiet)

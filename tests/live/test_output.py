@@ -163,7 +163,7 @@ def test_a_host_that_moves_is_found_again(monkeypatch, receiver):
         ("livelink://host/path", "livelink://HOST:PORT"),
         ("livelink://host?names=vrm0", "no option 'names'; it has subject"),
         ("vmc://host?names=klingon", "names of expressions are vrm0"),
-        ("vmc://host?bones=maybe", "bones is true or false"),
+        ("vmc://host?bones=maybe", "bones are all, head, none"),
         ("livelink://host?subject=", "1 to 64 bytes"),
     ],
 )
@@ -241,6 +241,25 @@ def test_a_model_that_takes_its_time_stops_no_frame():
     jaw = np.array([pose[ARKIT.index("jawOpen")] for _, pose in seen.poses])
     assert (jaw > 0.4).sum() > 80
     assert np.median(np.diff([at for at, _ in seen.poses])) < 0.05
+
+
+def test_a_face_that_is_stopped_comes_to_rest_without_a_leap():
+    """In the midst of a word, as by Ctrl-C."""
+
+    class Stopped(Seen):
+        def send(self, pose, frame, fps):
+            super().send(pose, frame, fps)
+            if len(self.poses) == 60:
+                raise KeyboardInterrupt
+
+    seen = Stopped()
+    sound = File(Audio(np.full(3 * 16000, 0.5, np.float32), 16000))
+    with pytest.raises(KeyboardInterrupt):
+        Performance(Loud(window=1, lookahead=0, rate=16000), sound, [seen], Fraction(50)).run()
+    jaw = np.array([pose[ARKIT.index("jawOpen")] for pose in seen.poses])
+    assert jaw[59] > 0.3
+    assert (jaw[-2:] == 0).all()
+    assert np.abs(np.diff(jaw[59:])).max() < 0.25 * jaw[59]
 
 
 def test_a_file_is_heard_at_its_own_pace(monkeypatch):

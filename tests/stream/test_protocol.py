@@ -161,7 +161,7 @@ EXAMPLES = [
     Interrupt(2**40),
     protocol.Change(None, {}, {"lips": 1.5}),
     protocol.Ping(1.25),
-    protocol.Welcome(1, "id", "m", 25, 1, 0.08, 0.2, 30.0, "arkit", ("jawOpen", "é"), ()),
+    protocol.Welcome(1, "id", "m", 25, 1, 0.08, 0.2, 30.0, 4.5, "arkit", ("jawOpen", "é"), ()),
     Frames(1, 2**33, -0.5, np.linspace(-1, 1, 110).astype(np.float32)),
     protocol.Placed(1, 48000, 1.5),
     protocol.Health(1.0, 0.5, 2.0, 1, 2, 3, 4),

@@ -77,7 +77,8 @@ export interface Ping {
 /**
  * The session stands. `latency` is the seconds of sound past a frame's own time that its making may need.
  *
- * `lead` is the seconds that frames of sound which came early are made ahead of the clock.
+ * `lead` is the seconds that frames of sound which came early are made ahead of the clock; `clock` is the session's
+ * time when this was sent: 0, or where it was saved.
  */
 export interface Welcome {
   kind: "welcome";
@@ -89,6 +90,7 @@ export interface Welcome {
   latency: number;
   lead: number;
   bufferSeconds: number;
+  clock: number;
   space: string;
   channels: string[];
   styles: string[];
@@ -231,7 +233,7 @@ const LAYOUT: Record<Message["kind"], readonly [number, readonly Field[]]> = {
   save: [6, []],
   finish: [7, []],
   ping: [8, [{ name: "time", wire: "f64" }]],
-  welcome: [65, [{ name: "version", wire: "u16" }, { name: "session", wire: "text" }, { name: "model", wire: "text" }, { name: "fpsNumerator", wire: "u32" }, { name: "fpsDenominator", wire: "u32" }, { name: "latency", wire: "f64" }, { name: "lead", wire: "f64" }, { name: "bufferSeconds", wire: "f64" }, { name: "space", wire: "text" }, { name: "channels", wire: "names" }, { name: "styles", wire: "names" }]],
+  welcome: [65, [{ name: "version", wire: "u16" }, { name: "session", wire: "text" }, { name: "model", wire: "text" }, { name: "fpsNumerator", wire: "u32" }, { name: "fpsDenominator", wire: "u32" }, { name: "latency", wire: "f64" }, { name: "lead", wire: "f64" }, { name: "bufferSeconds", wire: "f64" }, { name: "clock", wire: "f64" }, { name: "space", wire: "text" }, { name: "channels", wire: "names" }, { name: "styles", wire: "names" }]],
   frames: [66, [{ name: "turn", wire: "u32" }, { name: "first", wire: "u64" }, { name: "clock", wire: "f64" }, { name: "values", wire: "values" }]],
   placed: [67, [{ name: "turn", wire: "u32" }, { name: "sample", wire: "u64" }, { name: "time", wire: "f64" }]],
   ended: [68, [{ name: "turn", wire: "u32" }, { name: "frame", wire: "u64" }]],

@@ -54,15 +54,9 @@ class Writer(Protocol):
         ...
 
 
-def _vmc(names: str = "vrm0", bones: str = "true") -> Vmc:
-    if bones not in ("true", "false"):
-        raise BadInput(f"bones is true or false, got {bones!r}")
-    return Vmc(names, bones == "true")
-
-
 KINDS: dict[str, tuple[int, tuple[str, ...], Callable[..., Writer]]] = {
     "livelink": (livelink.PORT, ("subject",), LiveLink),
-    "vmc": (vmc.PORT, ("names", "bones"), _vmc),
+    "vmc": (vmc.PORT, ("names", "bones"), Vmc),
     "ifacialmocap": (ifacialmocap.PORT, (), IFacialMocap),
 }
 """The schemes: usual port, options, writer."""

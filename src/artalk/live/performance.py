@@ -18,6 +18,7 @@ from artalk.live.output import Output
 from artalk.live.source import Source
 from artalk.motion import Motion
 from artalk.retarget import flame
+from artalk.stream.glide import GLIDE, Glide
 from artalk.stream.playout import Playout
 from artalk.stream.protocol import Interrupted
 from artalk.stream.session import Event, Session, Style
@@ -78,6 +79,8 @@ class Performance:
         self._making: Future[tuple[FloatArray, Any]] | None = None
         # A pose between two frames needs the second one, too.
         self.delay = self.session.latency + 1 / float(generator.fps) + MARGIN
+        """Seconds by which the face is behind the sound; `run` begins by measuring the model's share of them."""
+        self._pose = np.zeros(len(ARKIT), np.float32)
 
     def step(self, clock: float) -> bool:
         """All that is due when `clock` seconds have passed since the beginning; whether to go on."""
@@ -96,29 +99,44 @@ class Performance:
         self._send(np.zeros(len(ARKIT), np.float32) if pose is None else self._as_arkit(pose))
         return self._ending is None or clock < self._ending + self.delay + TAIL
 
-    def run(self, tick: Callable[[Tick], None] | None = None) -> None:
+    def run(self, tick: Callable[[Tick], None] | None = None, ready: Callable[[], None] | None = None) -> None:
         """Perform until the sound ends or the user stops it; the face then comes to rest.
 
         The model works in a thread of its own, and what it takes for a window is added to the delay: frames go out
-        evenly whatever it takes, as long as it keeps up.
+        evenly whatever it takes, as long as it keeps up. `ready` is called when the `delay` is known.
         """
         self._worker = ThreadPoolExecutor(1, "artalk-model")
         self.delay += max(self._window_seconds() + float(1 / self.fps) - MARGIN, 0.0)
+        if ready is not None:
+            ready()
         began = time.monotonic()
         try:
             while self.step(time.monotonic() - began):
                 if tick is not None:
-                    tick(Tick(self.frame, time.monotonic() - began, self._jaw, self.playout.held))
-                # Each frame has its own time, so that a slow one does not shift those after it.
-                time.sleep(max(0.0, began + float(self.frame / self.fps) - time.monotonic()))
-                behind = int((time.monotonic() - began) * self.fps) - self.frame
-                self.frame += max(behind, 0)
+                    jaw = float(self._pose[ARKIT.index("jawOpen")])
+                    tick(Tick(self.frame, time.monotonic() - began, jaw, self.playout.held))
+                self._wait_for_frame(began)
         finally:
             self._worker.shutdown(wait=False, cancel_futures=True)
-            self._send(np.zeros(len(ARKIT), np.float32))
-            for output in self.outputs:
-                output.close()
-            self.source.close()
+            try:
+                self._rest(began)
+            finally:
+                for output in self.outputs:
+                    output.close()
+                self.source.close()
+
+    def _wait_for_frame(self, began: float) -> None:
+        """Each frame has its own time, so that a slow one does not shift those after it; those that are over go."""
+        time.sleep(max(0.0, began + float(self.frame / self.fps) - time.monotonic()))
+        behind = int((time.monotonic() - began) * self.fps) - self.frame
+        self.frame += max(behind, 0)
+
+    def _rest(self, began: float) -> None:
+        """From the pose that was shown last to a face at rest, which is sent twice: a datagram may be lost."""
+        glide, rest = Glide(self.frame, self._pose, float(self.fps)), np.zeros((1, len(ARKIT)), np.float32)
+        while not glide.over(self.frame - 1):
+            self._wait_for_frame(began)
+            self._send(glide.apply(self.frame, rest)[0])
 
     def _events(self, clock: float) -> list[Event]:
         """What the session has made by now; a step under way is waited for no longer than `SOON`."""
@@ -155,7 +173,7 @@ class Performance:
         return (edit.scaled(motion, self._gains) if self._gains else motion).values[0]
 
     def _send(self, pose: FloatArray) -> None:
-        self._jaw = float(pose[ARKIT.index("jawOpen")])
+        self._pose = pose
         for output in self.outputs:
             output.send(pose, self.frame, self.fps)
         self.frame += 1

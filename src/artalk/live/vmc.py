@@ -32,8 +32,13 @@ LOOKS = ("lookUp", "lookDown", "lookLeft", "lookRight", "LookUp", "LookDown", "L
 """Expressions that turn the eyes once more where their bones are turned."""
 
 
+WHOLE = ("perfectsync", "arkit")
+"""Names that go out for all 52 shapes, looks among them."""
+
+
 def _presets(channels: vrm.Channels) -> Callable[[Motion], dict[str, float]]:
-    names = [name for name in channels.names if name not in vrm.HEAD]
+    # Moods are the performer's own, by the keys of their tool: a 0 from us would take them back at each frame.
+    names = [name for group in ("vowels", "blinks", "looks") for name in channels.names[channels.slice(group)]]
     columns = channels.indices(names)
     return lambda motion: dict(zip(names, vrm.from_arkit(motion, channels).values[0, columns].tolist(), strict=True))
 
@@ -52,13 +57,26 @@ NAMES: dict[str, Callable[[Motion], dict[str, float]]] = {
 """What expressions can be called."""
 
 
-class Vmc:
-    """Writes the datagrams of one performer."""
+BONE_CHOICES = ("all", "head", "none")
+"""Which bones can be turned."""
 
-    def __init__(self, names: str = "vrm0", bones: bool = True) -> None:
+
+class Vmc:
+    """Writes the datagrams of one performer.
+
+    `bones` is "all" (head and eyes), "head" or "none"; by default the head alone where names are those of the 52
+    shapes, whose looks turn the eyes, and all where they are a preset's. Raises `BadInput` for what is none of them.
+    """
+
+    def __init__(self, names: str = "vrm0", bones: str = "") -> None:
         if names not in NAMES:
             raise BadInput(f"names of expressions are {', '.join(NAMES)}, got {names!r}")
-        self._expressions, self._bones = NAMES[names], bones
+        bones = bones or ("head" if names in WHOLE else "all")
+        if bones not in BONE_CHOICES:
+            raise BadInput(f"bones are {', '.join(BONE_CHOICES)}, got {bones!r}")
+        self._expressions = NAMES[names]
+        self._bones = {bone: row for bone, row in BONES.items() if bones == "all" or (bones == "head" and bone == "Head")}
+        self._left_out = LOOKS if bones == "all" else ()
 
     def packets(self, pose: NDArray[np.float32], frame: int, fps: Fraction) -> list[bytes]:
         """The datagrams of one ARKit pose (55,), to be applied once the last has come."""
@@ -66,10 +84,10 @@ class Vmc:
         messages = [osc.message("/VMC/Ext/OK", 1), osc.message("/VMC/Ext/T", float(frame / fps))]
         if self._bones:
             turns = joint_rotations(pose)
-            for bone, (joint, place) in BONES.items():
+            for bone, (joint, place) in self._bones.items():
                 messages.append(osc.message("/VMC/Ext/Bone/Pos", bone, *place, *_unity(turns[joint])))
         for name, value in self._expressions(motion).items():
-            if not (self._bones and name in LOOKS):
+            if name not in self._left_out:
                 messages.append(osc.message("/VMC/Ext/Blend/Val", name, float(value)))
         messages.append(osc.message("/VMC/Ext/Blend/Apply"))
         return osc.bundles(messages)

@@ -259,6 +259,7 @@ class Connection:
                 latency=session.latency,
                 lead=session.pacing.lead if session.pace == "burst" else 0.0,
                 buffer_seconds=session.pacing.buffer,
+                clock=self._time,
                 space=generator.channels.name,
                 channels=generator.channels.names,
                 styles=generator.styles,

@@ -59,6 +59,9 @@ LEAVING = 1.0
 KEEP_ALIVE = 15.0
 """Seconds after which somebody who only listens says that they are there; servers wait for a minute."""
 
+DRIFT = 1e-4
+"""By which share two machines' clocks may go apart."""
+
 
 class Refused(BadInput):
     """The server does not want this session; the message says why."""
@@ -83,6 +86,7 @@ class Live:
         self._waiting: list[Event] = []
         self._over = self._left = False
         self._sent_at = time.monotonic()
+        self._zero, self._heeded = math.inf, 0.0
         self._fault = ""
         self._open = ExitStack()
         try:
@@ -115,13 +119,30 @@ class Live:
             raise Refused(f"{url}: {welcome.message}")
         if not isinstance(welcome, Welcome):
             raise Unreachable(f"{url!r} is no artalk server: it began with {type(welcome).__name__}")
+        self._heed(welcome.clock)
         return welcome
+
+    def _heed(self, clock: float) -> None:
+        """The session's time when a message was sent: whichever took the shortest way lately knows it best."""
+        now = time.monotonic()
+        self._zero = min(self._zero + DRIFT * (now - self._heeded), now - clock)
+        self._heeded = now
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def now(self) -> float:
+        """Seconds of the session's time, which is the server's: as near as messages on their way allow. (At pace "free"
+        there is no such time.)
+
+        Frame k is to be shown when this is k / fps + `latency` + d, and the sound that a `Placed` names is to be heard
+        when it is its `time` + `latency` + d, with one d of your own for both.
+        """
+        return time.monotonic() - self._zero
 
     @property
     def latency(self) -> float:
@@ -205,6 +226,8 @@ class Live:
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
         while True:
             message = self._next(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+            if isinstance(message, Frames | Health | Pong):
+                self._heed(message.clock)
             match message:
                 case None:
                     return None

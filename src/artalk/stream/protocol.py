@@ -136,7 +136,8 @@ class Ping:
 class Welcome:
     """The session stands. `latency` is the seconds of sound past a frame's own time that its making may need.
 
-    `lead` is the seconds that frames of sound which came early are made ahead of the clock.
+    `lead` is the seconds that frames of sound which came early are made ahead of the clock; `clock` is the session's
+    time when this was sent: 0, or where it was saved.
     """
 
     version: U16
@@ -147,6 +148,7 @@ class Welcome:
     latency: F64
     lead: F64
     buffer_seconds: F64
+    clock: F64
     space: str
     channels: Names
     styles: Names
