@@ -18,7 +18,7 @@ with artalk.stream(sample_rate=sound.sample_rate) as live:
     for start in range(0, len(sound), block):
         for piece in live.feed(sound.samples[start : start + block]):
             pieces.append(piece)
-            if piece.start % 25 == 0:
+            if piece.start % 20 == 0:
                 print(f"{float(piece.times[0]):5.2f} s  jaw {'#' * round(40 * float(piece.channel('jawOpen')[0]))}")
     pieces += live.finish()
 

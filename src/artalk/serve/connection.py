@@ -208,7 +208,7 @@ class Connection:
             reason = "gone"
         finally:
             self._leave("failed" if self._failure else reason)
-            await self._close(close)
+            await self._close(close, reason)
 
     def drain(self) -> None:
         """The server stops: the session goes elsewhere."""
@@ -443,13 +443,13 @@ class Connection:
             async with asyncio.timeout(PARTING):
                 await self._send(message)
 
-    async def _close(self, code: int) -> None:
+    async def _close(self, code: int, reason: str) -> None:
         if self.websocket.application_state is not WebSocketState.DISCONNECTED:
             with suppress(*GONE):
                 if self.closing.is_set():
                     await self._read_on()
                 async with asyncio.timeout(PARTING):
-                    await self.websocket.close(code)
+                    await self.websocket.close(code, reason)  # a word, for who reads no `Fault`
 
     async def _read_on(self) -> None:
         with suppress(*GONE):
