@@ -186,6 +186,7 @@ def test_every_answer_is_guarded(server):
     for path in ("/", "/health", "/nothing", "/openapi.json"):
         headers = server.http(path)[1]
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-cache"
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "server" not in headers
 

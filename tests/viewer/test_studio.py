@@ -184,6 +184,33 @@ def test_a_sound_file_plays_is_scrubbed_and_loops(studio):
     studio.until("s.mode === 'live' && s.connection === 'here'")
 
 
+def test_the_lanes_stand_still_under_a_drag(studio, tmp_path):
+    """Of a sound that is longer than they are they follow the place, and a drag that moved them would run away."""
+    write_wav(tmp_path / "long.wav", np.zeros(60 * RATE), RATE)
+    studio.open_sound(tmp_path / "long.wav")
+    studio.until("s.mode === 'take' && s.playing")
+    studio.press(" ")
+    box = studio.page.locator("#curves").bounding_box()
+
+    def at(share, y):
+        return box["x"] + 58 + share * (box["width"] - 58), box["y"] + y
+
+    studio.page.mouse.click(*at(0.5, 8))
+    studio.until("Math.abs(s.position - 30) < 1")
+    studio.page.mouse.move(*at(0.75, 60))
+    studio.page.mouse.down()
+    places = []
+    for pixel in range(10):
+        x, y = at(0.75, 60)
+        studio.page.mouse.move(x + pixel, y)
+        places.append(studio.state()["position"])
+    studio.press("Escape")
+    studio.page.mouse.move(*at(0.2, 60))
+    studio.page.mouse.up()
+    assert places[0] == pytest.approx(33, abs=0.5)
+    assert 0 < places[-1] - places[0] < 1
+
+
 def test_style_and_strength_are_followed_by_takes_and_live(studio):
     smile, jaw = SMILES[0], ARKIT.index("jawOpen")
     studio.until(f"s.pose[{smile}] < 0.2")
@@ -251,8 +278,19 @@ def test_heads_of_ones_own(studio, tmp_path):
     put_on("old.vrm", whole(avatars.vrm0()))
     studio.until("s.head === 'old.vrm'")
     np.testing.assert_allclose(shown(studio, pose)[:5], vowels, atol=2e-3)
+    assert "vowels and lids move, brows and smiles do not" in studio.toast()
     put_on("bad.glb", b"glTF no more")
     studio.until_said("bad.glb cannot be read")
+    packed = avatars.Avatar()
+    packed.json["extensionsRequired"] = packed.json["extensionsUsed"] = ["KHR_draco_mesh_compression"]
+    for mesh in packed.json["meshes"]:
+        for primitive in mesh["primitives"]:
+            primitive["extensions"] = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {"POSITION": 0}}}
+    put_on("packed.glb", packed)
+    studio.until_said("packed.glb is compressed")
+    (tmp_path / "me.fbx").write_bytes(b"Kaydara")
+    studio.drop(tmp_path / "me.fbx")
+    studio.until_said("me.fbx is no head that this page reads: export it as .glb or .vrm.")
     assert studio.state()["head"] == "old.vrm"
     studio.press("s")
     studio.page.click("#our-head")
@@ -429,6 +467,28 @@ def test_a_token_is_asked_for_until_it_fits(browser):
         assert not page.is_visible("#token-dialog")
 
 
+@pytest.mark.parametrize("link", ["ab+c/d=", "ab%2Bc/d=", " ab+c/d= "])
+def test_a_token_comes_with_the_link(browser, link):
+    """A plus is no blank, and blanks round it are none of it."""
+    shut = Settings(token="ab+c/d=", drain_seconds=0.1)
+    with running(shut, models={"moody": Moody()}) as server, browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"http://127.0.0.1:{server.port}/#token={link}")
+        Studio(page).until("s.state === 'here'")
+
+
+def test_what_can_be_no_token_is_asked_for_again(browser):
+    """As one between the quotation marks of a text, which no header may carry."""
+    shut = Settings(token="s3cret", drain_seconds=0.1)
+    with running(shut, models={"moody": Moody()}) as server, browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"http://127.0.0.1:{server.port}/#token=“s3cret”")
+        page.wait_for_selector("text=This token does not fit.")
+        page.fill("#token", "s3cret ")
+        page.keyboard.press("Enter")
+        Studio(page).until("s.state === 'here'")
+
+
 def test_styles_of_the_last_visit_that_this_model_lacks_are_forgotten(browser, server):
     with browser.new_page() as page:
         page.set_default_timeout(1000 * PATIENCE)
@@ -555,6 +615,37 @@ def test_a_microphone_that_is_not_allowed(browser, server):
         studio.until_said("The microphone was not allowed")
         assert not studio.state()["microphone"]
         assert studio.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NotReadableError", "another program may hold it"),
+        ("NotFoundError", "No microphone was found"),
+        ("NotAllowedError", "or in the system's settings"),
+    ],
+)
+def test_why_there_is_no_microphone_is_said(studio, name, words):
+    studio.page.evaluate(
+        """(name) => {
+            navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", name));
+        }""",
+        name,
+    )
+    studio.press("m")
+    studio.until_said(words)
+    studio.page.evaluate("delete navigator.mediaDevices.getUserMedia")
+
+
+def test_a_part_of_the_page_that_could_not_be_had_is_asked_for_again(browser, server):
+    with open_studio(browser, address(server)).page as page:
+        studio = Studio(page)
+        page.route("**/microphone.js*", lambda route: route.abort())
+        studio.press("m")
+        studio.until_said("part of the page could not be loaded")
+        page.unroute("**/microphone.js*")
+        studio.press("m")
+        studio.until("s.microphone")
 
 
 def test_the_sound_card_is_let_go(studio, short):

@@ -55,6 +55,9 @@ export async function loadAvatar(file: File, facts: Facts): Promise<Actor> {
   };
 }
 
+/** What three.js says of parts that it has no decoder for. */
+const COMPRESSED = /DRACOLoader|MeshoptDecoder|KTX2/i;
+
 /** A VRM that does not keep to VRM's rules is read as the glTF that it is as well. */
 async function parse(file: File): Promise<GLTF> {
   const bytes = await file.arrayBuffer();
@@ -64,7 +67,10 @@ async function parse(file: File): Promise<GLTF> {
   try {
     return await loader.parseAsync(bytes, "").catch(() => plain.parseAsync(bytes, ""));
   } catch (error) {
-    throw new Error(`${file.name} cannot be read as glTF: ${error instanceof Error ? error.message : String(error)}`);
+    const why = error instanceof Error ? error.message : String(error);
+    if (COMPRESSED.test(why))
+      throw new Error(`${file.name} is compressed, which this page does not read: export it without compression, or run npx @gltf-transform/cli copy in.glb out.glb`);
+    throw new Error(`${file.name} cannot be read as glTF: ${why}`);
   }
 }
 
@@ -88,7 +94,9 @@ function faceOf(object: Object3D, vrm: VRM | undefined, facts: Facts): Face {
   return {
     still: !best.shapes.size && !mouth && !lids,
     undone: vrm !== undefined && best === morphs && !mouth,
-    lacks: mouth ? "" : lacking(best.shapes, lids !== null, facts),
+    lacks: mouth
+      ? `It has few of ARKit's shapes: its vowels${lids ? " and lids" : ""} move, brows and smiles do not.`
+      : lacking(best.shapes, lids !== null, facts),
     show(pose) {
       if (mouth) mouth(pose);
       else best.show(pose);

@@ -47,7 +47,8 @@ export class Curves {
   private peaks: Float32Array = new Float32Array();
   private outline: { across: number; shape: Path2D } | null = null;
   private player: Player | null = null;
-  private held = false;
+  /** The seconds that a drag goes over, from end to end; null where nothing is held. */
+  private held: [number, number] | null = null;
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -58,17 +59,19 @@ export class Curves {
     this.style = getComputedStyle(canvas);
     canvas.addEventListener("pointerdown", (event) => {
       if (!this.player) return;
-      this.held = true;
+      const above = event.clientY - canvas.getBoundingClientRect().top < WAVE;
+      this.held = above ? [0, this.player.take.seconds] : this.window(this.player);
       canvas.setPointerCapture(event.pointerId);
       this.scrub(event);
     });
-    canvas.addEventListener("pointermove", (event) => this.held && this.scrub(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.held = false));
+    canvas.addEventListener("pointermove", (event) => this.scrub(event));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.held = null));
   }
 
   /** Show a take, or the present where it is null. */
   show(player: Player | null): void {
     this.player = player;
+    this.held = null;
     this.past = [];
     this.outline = null;
     // Live there is no place to go to.
@@ -132,9 +135,10 @@ export class Curves {
     this.pen.fillRect(x(position) - 0.75, WAVE, 1.5, height - WAVE);
   }
 
-  /** The seconds that the lanes show: all of a short take, else what is round the present place. */
+  /** The seconds that the lanes show: all of a short take, else what is round the present place; held, they stand. */
   private window({ take, position }: Player): [number, number] {
     const span = Math.min(take.seconds, TAKE_SPAN);
+    if (this.held && this.held[1] - this.held[0] <= span) return this.held;
     const from = Math.min(Math.max(position - span / 2, 0), take.seconds - span);
     return [from, from + span];
   }
@@ -182,11 +186,11 @@ export class Curves {
   }
 
   private scrub(event: PointerEvent): void {
-    const player = this.player!;
+    if (!this.player || !this.held) return;
     const box = this.canvas.getBoundingClientRect();
     const share = (event.clientX - box.left - LEFT) / (box.width - LEFT);
-    const [from, to] = event.clientY - box.top < WAVE ? [0, player.take.seconds] : this.window(player);
-    player.seek(from + share * (to - from));
+    const [from, to] = this.held;
+    this.player.seek(from + share * (to - from));
   }
 
   private color(name: string): string {

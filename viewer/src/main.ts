@@ -7,7 +7,7 @@ import type { Facts, Pose } from "./facts";
 import { loadHead } from "./head";
 import { Live } from "./live";
 import { Microphone } from "./microphone";
-import { askForToken, attempt, clock, download, element, hush, say, theme } from "./page";
+import { askForToken, attempt, clock, download, element, hush, keepFocus, say, theme } from "./page";
 import { Panel } from "./panel";
 import { animate, file, info, token, WantsToken } from "./server";
 import type { Info } from "./server";
@@ -18,15 +18,18 @@ import { Turns } from "./turns";
 /** What a take is saved as, most wanted first, of what the server makes. */
 const FORMATS: [string, string][] = [
   ["csv", "Live Link Face: MetaHuman, Unreal, Maya"],
-  ["glb", "the head with the performance: Blender, Unity, the web"],
+  ["glb", "the built-in head with the performance: Blender, Unity, the web"],
   ["vrma", "animation for VRM avatars"],
-  ["mp4", "film with sound"],
+  ["mp4", "film of the built-in head, with sound"],
   ["npz", "numbers for Python"],
 ];
 
 const SAMPLE = "hello.flac";
 
 const HEAD_FILE = /\.(glb|vrm)$/i;
+
+/** Heads and motion that this page does not read, and that are no sound. */
+const OTHER_MODEL = /\.(gltf|fbx|obj|blend|dae|usd[acz]?|vrma|zip)$/i;
 
 /** Seconds after which a hidden page gives its place at the server back. */
 const HIDDEN_SECONDS = 60;
@@ -66,6 +69,8 @@ class Studio {
   private unheard = false;
   private shown: Pose | null = null;
   private firstFace = 0;
+  /** The model that performed last. */
+  private met = "";
 
   constructor(
     private readonly facts: Facts,
@@ -149,6 +154,15 @@ class Studio {
   private look(): void {
     this.tell();
     this.rest();
+    this.meet();
+  }
+
+  /** A server that came back may run another model: then its styles and limits are others. */
+  private meet(): void {
+    const model = this.live.welcome?.model;
+    if (!model || model === this.met) return;
+    if (this.met) void this.renew();
+    this.met = model;
   }
 
   /** Let the sound card go while nothing plays or listens. */
@@ -208,7 +222,11 @@ class Studio {
     if (code === "wrong_token") return say(message, 3600, () => location.reload()); // which asks for it
     if (this.player?.take.failed) say(message, 3600, () => this.performTake());
     else say(message);
-    if (code !== "bad_hello") return;
+    if (code === "bad_hello" || code === "bad_input") await this.renew();
+  }
+
+  /** Offer what the server has now. */
+  private async renew(): Promise<void> {
     const before = JSON.stringify(this.panel.wishes);
     try {
       this.offer(await info());
@@ -346,6 +364,7 @@ class Studio {
     element("whole").textContent = ` / ${clock(take.seconds)}`;
     element("curves").setAttribute("aria-valuemax", take.seconds.toFixed(1));
     this.showMicrophone();
+    keepFocus(element("play"));
   }
 
   private toLive(): void {
@@ -357,6 +376,7 @@ class Studio {
     this.closeMenus();
     this.live.join();
     this.showMicrophone();
+    keepFocus(element("microphone"));
   }
 
   private dropTake(): void {
@@ -438,7 +458,8 @@ class Studio {
 
   private async readHead(file: File): Promise<Actor> {
     const reader = await import("./avatar").catch(() => null);
-    if (!reader) throw new Error(`${file.name} could not be read: the server does not answer.`);
+    // A browser may remember for good that a part of the page could not be had.
+    if (!reader) throw new Error(`${file.name} could not be read: the server did not answer. If it does now, reload the page.`);
     return reader.loadAvatar(file, this.facts);
   }
 
@@ -461,7 +482,10 @@ class Studio {
     press("play", () => this.play());
     press("loop", () => this.loop());
     press("back", () => this.toLive());
-    press("sample", () => this.openSound(file(SAMPLE), SAMPLE));
+    press("sample", () => {
+      void this.wake(); // now, as it is the press that allows it
+      return this.openSound(file(SAMPLE), SAMPLE);
+    });
     press("open", () => element("sound-file").click());
     press("own-head", () => element("head-file").click());
     press("our-head", () => this.ourHead("Reading the built-in head …"));
@@ -494,7 +518,7 @@ class Studio {
       n: click("dice"),
       s: click("panel-button"),
       t: click("theme"),
-      d: () => void (this.player && element("save").toggleAttribute("open")),
+      d: () => this.openFormats(),
       f: () => this.stage.portrait(),
       "?": () => element<HTMLDialogElement>("help").showModal(),
       " ": () => (this.player ? this.play() : this.toggleMicrophone()),
@@ -521,6 +545,12 @@ class Studio {
     if (this.closeMenus()) return;
     if (this.panel.open) this.panel.toggle();
     else this.toLive();
+  }
+
+  private openFormats(): void {
+    if (!this.player) return;
+    element("save").toggleAttribute("open");
+    element("formats").querySelector("button")?.focus();
   }
 
   /** Small windows close when something else is pressed. */
@@ -563,6 +593,8 @@ class Studio {
   }
 
   private open(files: File[]): void {
+    const other = files.find((file) => OTHER_MODEL.test(file.name));
+    if (other) return say(`${other.name} is no head that this page reads: export it as .glb or .vrm.`);
     const head = files.find((file) => HEAD_FILE.test(file.name));
     const sound = files.find((file) => !HEAD_FILE.test(file.name));
     if (head) attempt(() => this.openHead(head));
@@ -588,9 +620,9 @@ function joined(blocks: Int16Array[]): Int16Array {
 
 /** What the server offers; a token is asked for where it wants one. */
 async function greeted(): Promise<Info> {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  const given = /^#token=(.+)$/.exec(location.hash)?.[1]; // URLSearchParams would make a "+" a blank
   if (given) {
-    token.set(given);
+    token.set(unescaped(given));
     history.replaceState(null, "", location.pathname + location.search);
   }
   for (;;) {
@@ -600,6 +632,14 @@ async function greeted(): Promise<Info> {
       if (!(error instanceof WantsToken)) throw error;
       token.set(await askForToken(token.get() ? "This token does not fit." : "This server wants a token."));
     }
+  }
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -1,5 +1,7 @@
 /** The microphone as blocks of 16-bit samples. */
 
+import { soundIs } from "./page";
+
 export class Microphone {
   private stream: MediaStream | null = null;
   private source: MediaStreamAudioSourceNode | null = null;
@@ -47,6 +49,7 @@ export class Microphone {
   private async begin(turn: number): Promise<boolean> {
     let stream: MediaStream | null = null;
     try {
+      soundIs("auto"); // a player may not listen
       stream = await asked();
       if (turn === this.turn) await added(this.context);
       if (turn === this.turn) this.connect(stream);
@@ -78,21 +81,28 @@ async function asked(): Promise<MediaStream> {
       audio: { channelCount: 1, echoCancellation: false, noiseSuppression: true, autoGainControl: true },
     });
   } catch (error) {
-    const denied = error instanceof DOMException && error.name === "NotAllowedError";
-    throw new Error(
-      denied
-        ? "The microphone was not allowed. Allow it beside the address, or drop a sound file."
-        : "No microphone was found. Plug one in, or drop a sound file.",
-    );
+    throw new Error(refusal(error instanceof DOMException ? error.name : ""));
   }
 }
 
-async function added(context: AudioContext): Promise<void> {
-  try {
-    await context.audioWorklet.addModule("microphone.js");
-  } catch {
+function refusal(name: string): string {
+  if (name === "NotAllowedError")
+    return "The microphone was not allowed. Allow it beside the address, or in the system's settings; or drop a sound file.";
+  if (name === "NotFoundError") return "No microphone was found. Plug one in, or drop a sound file.";
+  return "The microphone could not be opened: another program may hold it. Close that and try again, or drop a sound file.";
+}
+
+let loading: Promise<void> | null = null;
+let failures = 0;
+
+/** A browser remembers for good that an address could not be had: the next try has another one. */
+function added(context: AudioContext): Promise<void> {
+  loading ??= context.audioWorklet.addModule(`microphone.js?${failures}`).catch(() => {
+    loading = null;
+    failures += 1;
     throw new Error("The microphone's part of the page could not be loaded: the server does not answer.");
-  }
+  });
+  return loading;
 }
 
 function release(stream: MediaStream | null): void {

@@ -11,12 +11,16 @@ export function element<T extends HTMLElement = HTMLElement>(id: string): T {
 
 let timer = 0;
 
+/** What is shown as it goes on, and not read aloud each time. */
+const PROGRESS = /: \d+ %$/;
+
 /** A sentence that goes away by itself; beside it a button that does `again`, where that may help. */
 export function say(sentence: string, seconds = 6, again?: () => void): void {
   const toast = element("toast");
   toast.replaceChildren(sentence);
   if (again) toast.append(" ", retry(again));
   toast.hidden = false;
+  if (!PROGRESS.test(sentence)) element("said").textContent = sentence;
   clearTimeout(timer);
   timer = window.setTimeout(() => hush(), 1000 * seconds);
 }
@@ -36,6 +40,18 @@ function retry(again: () => void): HTMLButtonElement {
   return button;
 }
 
+/** Give `next` the focus where what had it is no longer seen: else the keyboard begins at the top of the page again. */
+export function keepFocus(next: HTMLElement): void {
+  const had = document.activeElement;
+  if (had === null || had === document.body || !(had as HTMLElement).checkVisibility()) next.focus();
+}
+
+/** What the sound is for, to telephones that are told to be silent: they let a player sound, and a page not. */
+export function soundIs(kind: "playback" | "auto"): void {
+  const { audioSession } = navigator as Navigator & { audioSession?: { type: string } };
+  if (audioSession) audioSession.type = kind;
+}
+
 /** Do it, and say what goes wrong. */
 export function attempt(action: () => void | Promise<void>): void {
   void (async () => action())().catch((error: Error) => say(error.message));
@@ -46,7 +62,7 @@ export function download(file: Blob, name: string): void {
   link.href = URL.createObjectURL(file);
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  setTimeout(() => URL.revokeObjectURL(link.href), 40_000); // a telephone asks first
 }
 
 /** Light or dark: what the user chose, or else what the system says. */

@@ -31,7 +31,8 @@ const SPACE = "arkit";
 
 export const token = {
   get: (): string => forNow.get(KEPT) ?? "",
-  set: (value: string): void => forNow.set(KEPT, value),
+  /** Tokens are visible ASCII; what is none, as a quotation mark from a text, fits nowhere and is asked for again. */
+  set: (value: string): void => forNow.set(KEPT, /^[!-~]+$/.test(value.trim()) ? value.trim() : "?"),
 };
 
 const headers = (): Record<string, string> => (token.get() ? { authorization: `Bearer ${token.get()}` } : {});

@@ -1,6 +1,7 @@
 /** A sound and its performance: made by the server as fast as it can, kept here, played in step with the sound. */
 
 import type { Pose } from "./facts";
+import { soundIs } from "./page";
 import { between, rows } from "./playout";
 import { Session, unfit } from "./server";
 import type { Wishes } from "./server";
@@ -204,6 +205,7 @@ export class Player {
 
   play(from = this.position): void {
     this.stop();
+    soundIs("playback");
     this.from = from >= this.take.seconds - 0.02 ? 0 : Math.max(from, 0);
     this.source = this.context.createBufferSource();
     this.source.buffer = this.buffer;

@@ -15,6 +15,8 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    # Whoever comes back after an upgrade is not to get old parts of the page beside new ones.
+    "cache-control": "no-cache",
     "content-security-policy": (
         "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self' blob:; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob: data:; "
