@@ -153,6 +153,89 @@ def test_an_interruption_leaves_blocks_at_the_ends_of_windows(back):
     assert max(waits) <= 1.01 / 3000
 
 
+def lateness(log, session):
+    """By how much each piece came later than the latency allows, and when."""
+    return [(at, at - event.start / 25 - session.latency) for at, event in log if isinstance(event, Motion)]
+
+
+@pytest.mark.parametrize("gaps", [[0.26], [0.28], [0.2, 0.2], [0.2] * 4])
+def test_sound_that_a_microphone_lost_does_not_make_it_late_for_good(gaps):
+    """Its sound goes on, so there is never a pause in which silence could take the place of what is missing."""
+    session, sound, log = Session(Loud(4, 1), RATE), noise(20), []
+    lost = {round((2 + k) / TICK) + j for k, gap in enumerate(gaps) for j in range(round(gap / TICK))}
+    for k in range(round(20 / TICK)):
+        if k not in lost:
+            session.feed(sound[20 * k : 20 * (k + 1)])
+        log += [((k + 1) * TICK, event) for event in session.run((k + 1) * TICK)]
+    late = lateness(log, session)
+    assert max(by for at, by in late if at < 2) <= TICK + 1e-9
+    assert max(by for at, by in late if at > 16) < 0.1
+    assert session.counters.samples_dropped == session.counters.frames_dropped == 0
+
+
+def test_sound_that_was_only_held_up_is_heard_whole():
+    session, sound, heard = Session(Loud(4, 1), RATE), noise(4), 0
+    for k in range(round(4 / TICK)):
+        if not 100 <= k < 114:  # 0.28 s in which a network stood still; then all of it comes in two more blocks
+            until = 20 * (k + 1) if k != 114 else 20 * 101
+            session.feed(sound[heard:until])
+            heard = until
+        session.run((k + 1) * TICK)
+    assert session.counters.samples_dropped == session.counters.samples_filled == 0
+
+
+@pytest.mark.parametrize("back", [2, 4, 8, 12])
+def test_words_that_come_with_an_interruption_stand_in_the_present(back):
+    """What is made anew lies in the past, and the words do not."""
+    session, log, sound = Session(Loud(1, 1), RATE), [], noise(5)
+    log += talk(session, sound[:2000], 0.0, 2.0)
+    session.interrupt(session.made - back)
+    for k in range(100):
+        session.feed(sound[2000 + 20 * k : 2020 + 20 * k])
+        log += [(2.02 + k * TICK, event) for event in session.run(2.02 + k * TICK)]
+    new = [by for at, by in lateness(log, session) if at > 2.1]
+    assert max(new) <= 2 * TICK
+
+
+@pytest.mark.parametrize("pause", [0.03, 0.1, 0.28])
+def test_a_chunk_of_a_voice_may_be_a_little_late(pause):
+    """Patience is counted from where the sound ends, and not from when it came: chunks are long."""
+    session, events, clock = Session(Loud(4, 1), RATE, "burst"), [], 0.0
+    session.feed(noise(2))
+    while clock < 2.0 + pause:
+        events += session.run(clock)
+        clock += TICK
+    session.feed(noise(2))
+    while clock < 4.2:
+        events += session.run(clock)
+        clock += TICK
+    assert len(only(events, Placed)) == 1
+    assert session.counters.samples_filled == 0
+
+
+@pytest.mark.parametrize("look", [0.02, 0.08, 0.12, 0.2])
+def test_a_turn_stands_where_it_was_spoken_however_rarely_one_looks(look):
+    session, sound, heard, events = Session(Loud(4, 1), RATE), noise(4), 0, []
+    for k in range(1, round(4 / look)):
+        clock = k * look
+        while clock >= 2.0 and (heard + 20) / RATE <= clock - 2.0:
+            session.feed(sound[heard : heard + 20])
+            heard += 20
+        events += session.run(clock)
+    (placed,) = only(events, Placed)
+    assert placed.time - 2.0 == pytest.approx(0, abs=0.0401)
+
+
+def test_no_frame_is_left_out_where_a_rate_has_no_whole_ones():
+    """At 7,999 Hz and 25 frames a second only whole seconds go out."""
+    session = Session(Loud(1, 0, 8000), 7999, pacing=Pacing(catch_up=0.5))
+    session.feed(noise(1, 7999))
+    session.run(0.1)
+    session.advance(0.9)
+    assert session._glide is None
+    assert session.counters.frames_dropped == 0
+
+
 def test_a_turn_that_was_over_before_anyone_looked_is_not_placed_where_it_was_noticed():
     session = Session(Loud(100, 1), RATE)
     for k in range(5):

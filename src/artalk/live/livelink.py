@@ -22,13 +22,17 @@ from artalk.retarget import livelink
 PORT = 11111
 VERSION = 6
 CURVES = 61
+LARGEST = 0x7FFFFFFF
 
 
 class LiveLink:
     """Writes the packets of one subject."""
 
     def __init__(self, subject: str = "artalk", identity: uuid.UUID | None = None) -> None:
-        name = subject.encode()
+        try:
+            name = subject.encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(f"a Live Link subject is text, got {subject!r}") from error
         if not 1 <= len(name) <= 64:
             raise BadInput(f"a Live Link subject has 1 to 64 bytes, got {subject!r}")
         # The same subject keeps its identity from run to run, so that a receiver knows it again.
@@ -39,5 +43,6 @@ class LiveLink:
     def packets(self, pose: NDArray[np.float32], frame: int, fps: Fraction) -> list[bytes]:
         """The datagram of one ARKit pose (55,)."""
         curves = livelink.from_arkit(Motion(pose[None], ARKIT, fps)).values[0] + np.float32(0)  # no -0
-        time = struct.pack(">ifiiB", frame & 0x7FFFFFFF, 0.0, fps.numerator, fps.denominator, CURVES)
+        rate = fps.limit_denominator(LARGEST // 1000)  # both of its numbers are 32 bits wide there
+        time = struct.pack(">ifiiB", frame & LARGEST, 0.0, rate.numerator, rate.denominator, CURVES)
         return [self._head + time + curves.astype(">f4").tobytes()]

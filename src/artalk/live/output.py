@@ -141,7 +141,9 @@ def open_output(url: str) -> Output:
         raise BadInput(f"an output is {', '.join(f'{kind}://HOST:PORT' for kind in KINDS)}, got {url!r}")
     usual, known, make = KINDS[parts.scheme]
     try:
-        port = parts.port or usual
+        port = usual if parts.port is None else parts.port
+        if not port:
+            raise ValueError
     except ValueError as error:
         raise BadInput(f"{url!r}: a port is 1 to 65535") from error
     if not parts.hostname or parts.path.strip("/") or parts.username:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from artalk import edit, mapping
 from artalk.channels import ARKIT
 from artalk.errors import Unsupported
-from artalk.generators.generator import FREE, Generator
+from artalk.generators.generator import Condition, Generator
 from artalk.live.output import Output
 from artalk.live.source import Source
 from artalk.motion import Motion
@@ -158,10 +158,10 @@ class Performance:
             session.done(*made.result())
 
     def _window_seconds(self) -> float:
-        """What the model takes for a window, when it has made one."""
+        """What the model takes for a window in this style, when it has made one."""
         generator = self.session.generator
         sound = np.zeros((generator.window + generator.lookahead) * generator.hop, np.float32)
-        _, state = generator.step(generator.begin(FREE, 0), sound)
+        _, state = generator.step(generator.begin(Condition(self.session.style), 0), sound)
         began = time.monotonic()
         generator.step(state, sound)
         return time.monotonic() - began

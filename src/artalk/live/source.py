@@ -37,6 +37,10 @@ class Source(Protocol):
         ...
 
 
+LONGEST_READ = 10
+"""Seconds that one `read` gives at most of a sound without an end."""
+
+
 class File:
     """A sound that is heard from the first `read` on, as fast as time goes; with `loop` again and again."""
 
@@ -55,6 +59,8 @@ class File:
         if not len(self._samples):
             return self._samples
         if self._loop:
+            # A machine that slept for a night has missed too much for a memory.
+            first = max(first, until - LONGEST_READ * self.sample_rate)
             return self._samples[np.arange(first, until) % len(self._samples)]
         return self._samples[first : self._at]
 

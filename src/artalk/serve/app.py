@@ -140,12 +140,19 @@ class Server:
         self.engine.start()
         self.ready = True
         log.info("ready", extra={"models": ", ".join(self.models)})
-        tidying = asyncio.create_task(_tidy())
+        tidying = asyncio.create_task(self._tidy())
         yield
         tidying.cancel()
         await self.drain()
         await self.engine.stop()
         self.workshop.close()
+
+    async def _tidy(self) -> None:
+        """Forget results whose time is over, and give back what is free, again and again."""
+        while True:
+            await asyncio.sleep(heap.EVERY)
+            self.workshop.forget_old()
+            await asyncio.to_thread(heap.give_back)
 
     async def _live(self, websocket: WebSocket) -> None:
         if not self.ready:
@@ -172,7 +179,7 @@ class Server:
                 return _file(await _wanted(request, self.workshop.make(sound, order)))
             news: News = asyncio.Queue()
             work = asyncio.create_task(self._work(sound, order, news, place.pop_all()))
-            return StreamingResponse(_events(news, work), media_type="text/event-stream")
+            return _News(_events(news), work)
 
     async def _work(self, sound: bytes, order: Order, news: News, place: ExitStack) -> None:
         """Tell the progress, then the result or what was wrong."""
@@ -299,16 +306,27 @@ async def _left(request: Request) -> None:
         pass
 
 
-async def _events(news: News, work: asyncio.Task[None]) -> AsyncGenerator[str]:
+async def _events(news: News) -> AsyncGenerator[str]:
     """What the work tells, as server-sent events."""
-    try:
-        while True:
-            name, facts = await news.get()
-            yield f"event: {name}\ndata: {json.dumps(facts)}\n\n"
-            if name != "progress":
-                return
-    finally:
-        work.cancel()
+    while True:
+        name, facts = await news.get()
+        yield f"event: {name}\ndata: {json.dumps(facts)}\n\n"
+        if name != "progress":
+            return
+
+
+class _News(StreamingResponse):
+    """Ends the work where the client leaves, be it before the first of them."""
+
+    def __init__(self, events: AsyncGenerator[str], work: asyncio.Task[None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._work.cancel()
 
 
 def _file(result: Result) -> Response:
@@ -366,13 +384,6 @@ class _Process(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _tidy() -> None:
-    """Give back what is free, again and again."""
-    while True:
-        await asyncio.sleep(heap.EVERY)
-        await asyncio.to_thread(heap.give_back)
-
-
 def process(server: Server) -> uvicorn.Server:
     """The server as a process that `run()` starts; SIGTERM and Ctrl-C end it gracefully."""
     settings = server.settings
@@ -385,8 +396,10 @@ def process(server: Server) -> uvicorn.Server:
         ws="websockets-sansio",
         ws_max_size=settings.limits.message_bytes,
         ws_per_message_deflate=False,
+        # A client that sends faster than the model works is not read meanwhile, nor are its pongs: who is gone is found
+        # by `idle_seconds`.
         ws_ping_interval=20.0,
-        ws_ping_timeout=20.0,
+        ws_ping_timeout=None,
         timeout_graceful_shutdown=5,
         server_header=False,
     )

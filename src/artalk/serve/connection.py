@@ -61,6 +61,9 @@ READING_ON = 0.5
 """Seconds for which a client that may still be sending is read before its socket is closed: bytes that nobody has read
 reset a connection, and what was said last is lost on its way."""
 
+SAVES_APART = 0.2
+"""Seconds between two saves of a session, at least."""
+
 PARTING = 2.0
 """Seconds that a last message may take to be sent."""
 
@@ -101,6 +104,8 @@ class Outbox:
             return
         if isinstance(message, Interrupted):
             self._recall(message.frame)
+        if isinstance(message, Saved):  # one at a time: they are large, and the newest is the one to go on with
+            self._messages = deque(m for m in self._messages if not isinstance(m, Saved))
         if isinstance(message, Frames):
             self._frames += len(message.values)
         self._messages.append(message)
@@ -189,6 +194,7 @@ class Connection:
         self.name = secrets.token_urlsafe(9)
         self.closing = asyncio.Event()
         self._heard_at = time.monotonic()
+        self._saved_at = 0.0
         self._failure = False
         self._allowance = Allowance.of(self.limits)
 
@@ -338,6 +344,9 @@ class Connection:
             case Change():
                 session.change(message.seed, message.style, message.gains)
             case Save():
+                # A state is large, and signing it takes time that others wait for.
+                await asyncio.sleep(max(self._saved_at + SAVES_APART - time.monotonic(), 0.0))
+                self._saved_at = time.monotonic()
                 async with self._seat.still():
                     self._outbox.put(Saved(signed(session.save(), self.secret)))
             case Finish():
@@ -366,6 +375,8 @@ class Connection:
             await self._send(message)
             if isinstance(message, Finished):
                 return
+            if isinstance(message, Closing):
+                raise _stops()
             self.engine.wake(self._seat)
 
     async def _watch(self) -> None:
@@ -404,8 +415,10 @@ class Connection:
             await asyncio.sleep(0.02)
             calm = calm + 1 if session.quiet and self._outbox.empty else 0
         self.engine.remove(self._seat)
-        await self._part(Closing("the server stops", signed(session.save(), self.secret)))
-        raise Refused("closing", "the server stops", 1001)
+        self._deliver(session.events())
+        self._outbox.put(Closing("the server stops", signed(session.save(), self.secret)))
+        await asyncio.sleep(PARTING)  # in which it is sent, after all that waits
+        raise _stops()
 
     # ── from the engine ──
 
@@ -419,8 +432,8 @@ class Connection:
 
     @property
     def _time(self) -> float:
-        """The session's time, which goes on where it was saved."""
-        return self._seat.session.began + self._seat.clock
+        """The session's time, which goes on where it was saved and with a microphone's clock."""
+        return self._seat.session.skew + self._seat.clock
 
     def _failed(self, error: Exception) -> None:
         self._failure = True
@@ -488,3 +501,7 @@ def verified(data: bytes, secret: bytes) -> bytes:
     if not hmac.compare_digest(seal, hmac.digest(secret, state, hashlib.sha256)):
         raise BadInput("this session was saved by a server with another secret")
     return state
+
+
+def _stops() -> Refused:
+    return Refused("closing", "the server stops", 1001)

@@ -206,7 +206,7 @@ class Workshop:
 
     def keep(self, result: Result) -> str:
         """Keep a result to be fetched; its name, which nobody can guess."""
-        self._forget_old()
+        self.forget_old()
         while len(self._results) >= self._limits.results:
             self._results.popitem(last=False)
         name = secrets.token_urlsafe(16)
@@ -215,11 +215,12 @@ class Workshop:
 
     def kept(self, name: str) -> Result | None:
         """The result of that name, if it is still there."""
-        self._forget_old()
+        self.forget_old()
         found = self._results.get(name)
         return found[1] if found else None
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """Let results go that nobody fetched in time."""
         oldest = time.monotonic() - self._limits.results_seconds
         for name in [name for name, (at, _) in self._results.items() if at < oldest]:
             del self._results[name]

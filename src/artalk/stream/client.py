@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -59,8 +61,11 @@ LEAVING = 1.0
 KEEP_ALIVE = 15.0
 """Seconds after which somebody who only listens says that they are there; servers wait for a minute."""
 
-DRIFT = 1e-4
-"""By which share two machines' clocks may go apart."""
+PONG = 20.0
+"""Seconds that a server's answer to a ping may take."""
+
+DRIFT = 5e-3
+"""By which share the session's time may go slower than ours: machines' clocks differ, and microphones' are followed."""
 
 
 class Refused(BadInput):
@@ -83,7 +88,8 @@ class Live:
         """Seconds that the last `ping` took."""
         self._timeout = timeout
         self._saved: bytes | None = None
-        self._waiting: list[Event] = []
+        self._waiting: deque[Event] = deque()
+        self._hearing = threading.Lock()
         self._over = self._left = False
         self._sent_at = time.monotonic()
         self._zero, self._heeded = math.inf, 0.0
@@ -97,6 +103,8 @@ class Live:
                 max_queue=None,
                 compression=None,
                 open_timeout=timeout,
+                # A server that is given sound faster than it works reads no pings meanwhile.
+                ping_timeout=None if hello.pace == "free" else PONG,
                 proxy=None if _loopback(url) else True,
             )
             self._socket = self._open.enter_context(opened)
@@ -197,24 +205,37 @@ class Live:
 
     def receive(self, timeout: float | None = 0.0) -> Iterator[Event]:
         """What has come; where nothing has, waits up to `timeout` seconds (None: for ever) for the first."""
-        pending, self._waiting = self._waiting, []
-        yield from pending
-        wait = 0.0 if pending else timeout
-        while not self._over and (event := self._event(wait)) is not None:
-            yield event
-            wait = 0.0
+        wait = timeout
+        while True:
+            # What was kept comes first, also what is kept meanwhile: by `save`, or by a `feed` to a server that left.
+            while self._waiting:
+                yield self._waiting.popleft()
+                wait = 0.0
+            if self._over:
+                return
+            try:
+                event = self._event(wait)
+            except Unreachable:
+                if self._waiting:
+                    continue
+                raise
+            if event is not None:
+                yield event
+                wait = 0.0
+            elif not self._waiting:
+                return
 
     def finish(self, timeout: float | None = None) -> list[Event]:
         """End the sound; all that is still to come, up to `Finished`."""
         self._send(Finish())
-        events = list(self._waiting)
-        self._waiting = []
-        while not (events and _is_last(events[-1])):
+        while not (self._waiting and _is_last(self._waiting[-1])):
             event = self._event(self._timeout if timeout is None else timeout)
             if event is None:
                 raise Unreachable("the server did not finish in time")
-            events.append(event)
+            self._waiting.append(event)
         self._over = True
+        events = list(self._waiting)
+        self._waiting.clear()
         return events
 
     def close(self) -> None:
@@ -259,7 +280,8 @@ class Live:
                 self.ping()
             began = time.monotonic()
             try:
-                data: Any = self._socket.recv(min(left, KEEP_ALIVE))
+                with self._hearing:
+                    data: Any = self._socket.recv(min(left, KEEP_ALIVE))
             except TimeoutError:
                 left -= time.monotonic() - began
                 if left <= 0:

@@ -119,7 +119,11 @@ class Session:
         """Where the sound that was placed last begins: its first sample, and how many the stream had heard by then."""
         self.began = 0.0
         """The session's time at clock 0: of a restored one where it was saved."""
-        self._clock = self._skew = self._last_sound = self._block = 0.0
+        self._clock = self._skew = self._block = 0.0
+        self._last_sound = 0.0
+        """When sound came last, or where what came then ends, if that is later."""
+        self._lacking: float | None = None
+        """Since when more of a microphone's sound is missing than is made good by going slower."""
         self._new_sound = self._speaking = self._displaced = self._told = False
 
     # ── what happens ──
@@ -177,7 +181,9 @@ class Session:
         self._glide, self._shutting = Glide(first, pose, self._fps), Shutting.at(first, pose, self._fps)
         self._events = _without(self._events, first)
         self._events.append(Interrupted(self.turn, first))
-        if self.pace != "live":
+        if self.pace == "live":
+            self._fill(self.now)  # now, before words that come with the interruption
+        else:
             self._hear_silence(first / self._fps + CLOSED + self._stream.latency)
 
     def change(self, seed: int | None = None, style: Style = None, gains: Mapping[str, float] | None = None) -> None:
@@ -212,6 +218,11 @@ class Session:
         return self._stream.latency
 
     @property
+    def style(self) -> Style:
+        """The style that was wished for last."""
+        return self._style
+
+    @property
     def made(self) -> int:
         """The number of the next frame."""
         return self._stream.given + self._shift
@@ -243,8 +254,7 @@ class Session:
     @property
     def quiet(self) -> bool:
         """Whether nothing is being said, and all of what was said has been made and given out."""
-        speaks = self._speaking and self.now - self._last_sound <= self.pacing.patience
-        return self._backlog.empty and not speaks and not self._events and self._stream.due(1) is None
+        return self._backlog.empty and not self._waits and not self._events and self._stream.due(1) is None
 
     def run(self, clock: float = 0.0) -> list[Event]:
         """Work on all that is due when the session has run for `clock` seconds; what came of it."""
@@ -259,18 +269,22 @@ class Session:
             return
         self._clock = clock
         if self._new_sound:
-            self._last_sound = self.now
+            self._last_sound = max(self._last_sound, self.now)
             if self.pace == "live":
                 self._follow_microphone()
             self._new_sound = False
         behind = self.now - self.position
         if behind > self._patient() and not self._stream.ended:
             self._skip(int(behind * self._fps))
-        waits = self._speaking and self.now - self._last_sound <= self.pacing.patience
-        if self._backlog.empty and not self.finished and not waits:
+        if self._backlog.empty and not self.finished and not self._waits:
             self._fill(self.now)
         elif self.pace == "live" and self.queued and not self._speaking:
             self._begin_turn(self.now - self.queued)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether more of what is being said may still come in time."""
+        return self._speaking and self.now - self._last_sound <= self.pacing.patience
 
     def due(self, most: int = AHEAD) -> tuple[Any, FloatArray] | None:
         """The state and the sound of the next step of at most so many windows, or None where nothing is due."""
@@ -356,6 +370,7 @@ class Session:
             self._events.append(Placed(self.turn, self._run[0], self.position))
             self._displaced = False
         self._stream.push(block)
+        self._last_sound = max(self._last_sound, self.position)
 
     def _at(self, mark: Mark) -> None:
         if mark == "finish":
@@ -372,9 +387,9 @@ class Session:
     def _begin_turn(self, spoken: float) -> None:
         """Have a turn stand where it was spoken, within half a block.
 
-        Where nobody looked for longer than a block, it may have been spoken long before: it stays where silence ended.
+        One that is over already may have been spoken long before anybody looked: it stays where silence ended.
         """
-        if spoken - self.position < 2 * BLOCK:
+        if spoken - self.position < 2 * BLOCK or not self._backlog.marks:
             self._fill(spoken + BLOCK / 2)
 
     def _fill(self, until: float) -> None:
@@ -401,17 +416,28 @@ class Session:
     # ── when time runs away ──
 
     def _follow_microphone(self) -> None:
-        """Drop sound that comes after its time; else go with the sound card's clock."""
+        """Drop sound that comes after its time; else go with the sound card's clock.
+
+        Where too much is missing for that, and for so long that it is not just held up, silence takes its place.
+        """
         ahead = self.position + self.queued - self.now
-        if ahead > self.pacing.slack + self._block:
-            self._note_dropped(self._backlog.drop(int((ahead - self._block) * self.sample_rate)))
-        elif ahead > -self.pacing.slack:
-            self._skew += SLEW * ahead
+        if ahead > -self.pacing.slack:
+            self._lacking = None
+            if ahead > self.pacing.slack + self._block:
+                self._note_dropped(self._backlog.drop(int((ahead - self._block) * self.sample_rate)))
+            else:
+                self._skew += SLEW * ahead
+        elif self._lacking is None:
+            self._lacking = self.now
+        elif self.now - self._lacking > self.pacing.patience:
+            self._fill(min(self.now - self.queued, self.position + self._patient()))
 
     def _skip(self, frames: int) -> None:
         """Leave out frames, and the sound under them that waits."""
         step = (self.sample_rate / self.generator.fps).denominator
         frames -= frames % step
+        if not frames:
+            return
         self._note_dropped(self._backlog.drop(int(frames * self.sample_rate / self.generator.fps)))
         self._shift += frames
         self._displaced = True
