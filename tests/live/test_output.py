@@ -160,6 +160,7 @@ def test_a_host_that_moves_is_found_again(monkeypatch, receiver):
         ("localhost:11111", "an output is livelink"),
         ("livelink://", "livelink://HOST:PORT"),
         ("livelink://host:99999", "a port is 1 to 65535"),
+        ("vmc://host:0", "a port is 1 to 65535"),
         ("livelink://host/path", "livelink://HOST:PORT"),
         ("livelink://host?names=vrm0", "no option 'names'; it has subject"),
         ("vmc://host?names=klingon", "names of expressions are vrm0"),
@@ -241,6 +242,40 @@ def test_a_model_that_takes_its_time_stops_no_frame():
     jaw = np.array([pose[ARKIT.index("jawOpen")] for _, pose in seen.poses])
     assert (jaw > 0.4).sum() > 80
     assert np.median(np.diff([at for at, _ in seen.poses])) < 0.05
+
+
+def test_a_night_of_sleep_is_not_heard_at_once(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("artalk.live.source.time.monotonic", lambda: now[0])
+    source = File(Audio(np.linspace(0, 1, 8000).astype(np.float32), 8000), loop=True)
+    source.read()
+    now[0] += 8 * 3600
+    assert len(source.read()) == 10 * 8000
+    now[0] += 0.5
+    assert len(source.read()) == 4000
+
+
+def test_the_delay_is_that_of_the_style_which_it_runs_in():
+    """A style may cost a second run of the model, and a mix more."""
+
+    class Costly(Loud):
+        accepts, styles = frozenset({"style"}), ("broad",)
+
+        def begin(self, condition, seed):
+            self.cost = 0.3 if condition.style else 0.0
+            return super().begin(condition, seed)
+
+        def step(self, state, samples):
+            time.sleep(self.cost)
+            return super().step(state, samples)
+
+    delays = []
+    for style in (None, "broad"):
+        silence = File(Audio(np.zeros(8000, np.float32), 16000))
+        performance = Performance(Costly(10, 0, 16000), silence, [Seen()], Fraction(50), style=style)
+        performance.run()
+        delays.append(performance.delay)
+    assert delays[1] > delays[0] + 0.2
 
 
 def test_a_face_that_is_stopped_comes_to_rest_without_a_leap():

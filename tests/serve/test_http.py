@@ -18,10 +18,10 @@ from websockets.sync.client import connect as open_socket
 
 import artalk
 from artalk.formats import files
-from artalk.serve.app import PAGE
+from artalk.serve.app import PAGE, _News
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits, Settings
-from artalk.serve.work import MEDIA_TYPES, Order, Workshop
+from artalk.serve.work import MEDIA_TYPES, Order, Result, Workshop
 from artalk.stream.client import Refused, connect
 from tests.serve.servers import running
 from tests.stream.generators import Loud
@@ -275,6 +275,39 @@ def test_work_ends_where_nobody_waits_for_it(hello):
             before = Patient.steps
             time.sleep(0.5)
         assert Patient.steps < 1500
+
+
+def test_work_ends_where_its_client_left_before_the_answer_began():
+    """Then nobody ever asks for the first of its news."""
+
+    async def leave():
+        async def news():
+            yield "never asked for"
+
+        async def gone():
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            raise OSError
+
+        work = asyncio.create_task(asyncio.sleep(60))
+        with contextlib.suppress(Exception):
+            await _News(news(), work)({"type": "http", "asgi": {"spec_version": "2.4"}}, gone, send)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return work.cancelled()
+
+    assert asyncio.run(leave())
+
+
+def test_results_are_forgotten_though_nobody_comes_any_more():
+    workshop = Workshop(Limits(results_seconds=0.05), {"patient": Patient(1, 1, 16000)}, Metrics())
+    name = workshop.keep(Result(b"data", ".csv", 1, 1.0))
+    time.sleep(0.1)
+    workshop.forget_old()
+    assert not workshop._results
+    assert workshop.kept(name) is None
+    workshop.close()
 
 
 def test_what_waits_in_vain_is_not_kept(hello):

@@ -519,6 +519,44 @@ def test_a_long_sound_may_be_fed_before_anything_is_received():
         assert live.finish()[-1] == Finished(120 * 15 * 25)
 
 
+def test_no_event_is_lost_or_out_of_order_where_one_saves_and_stops_in_the_midst(server, hello):
+    with connect(server.url, pace="free") as live:
+        for _ in range(3):
+            live.feed(hello[:16000])
+            live.flush()
+        seen = []
+        for _ in range(1000):
+            if sum(isinstance(event, Ended) for event in seen) == 3:
+                break
+            for event in live.receive(5.0):
+                seen.append(event)
+                if isinstance(event, Placed):
+                    live.save()
+                if isinstance(event, Ended):
+                    break
+        seen += live.finish()
+    assert [event.turn for event in seen if isinstance(event, Placed)] == [1, 2, 3]
+    assert [event.turn for event in seen if isinstance(event, Ended)] == [1, 2, 3]
+    assert len(motion(seen)) == seen[-1].frames
+
+
+def test_who_feeds_in_the_midst_of_receiving_still_hears_why_a_server_left(hello):
+    """What it said last is kept when a message cannot be sent any more, and given out before that is an error."""
+    with running(Settings(drain_seconds=0.1), models={"loud": Loud(1, 1, 16000)}) as server:
+        live = connect(server.url, pace="burst")
+        live.feed(hello[:16000])
+        events = live.receive(5.0)
+        seen = [next(events)]
+    with live, contextlib.suppress(Unreachable):
+        for _ in range(100):
+            live.feed(hello[:16000])
+            seen.append(next(events))
+    (closing,) = [event for event in seen if isinstance(event, Closing)]
+    assert closing.state
+    assert seen[-1].code == "closing"
+    motion(seen)  # which has no gap
+
+
 def test_what_was_dropped_before_a_save_is_counted_once():
     key = Settings(secret="shared", drain_seconds=0.1)
     with running(key, models={"loud": Loud(1, 1, 16000)}) as server:

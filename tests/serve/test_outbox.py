@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artalk.serve.connection import Outbox
-from artalk.stream.protocol import Frames, Interrupted, Placed
+from artalk.stream.protocol import Frames, Interrupted, Placed, Pong, Saved
 
 
 def frames(first, count):
@@ -22,6 +22,15 @@ def drain(outbox):
         return messages
 
     return asyncio.run(work())
+
+
+def test_of_saved_states_the_newest_alone_waits():
+    """Who asks for them and reads none would have the server keep hundreds of megabytes."""
+    outbox = Outbox(20, drops=True)
+    outbox.put(Pong(0.0, 0.0))
+    for state in (b"one", b"two"):
+        outbox.put(Saved(state))
+    assert drain(outbox) == [Pong(0.0, 0.0), Saved(b"two")]
 
 
 @given(st.lists(st.integers(1, 9), max_size=60))

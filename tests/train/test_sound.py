@@ -26,6 +26,21 @@ def test_the_same_voice_comes_back_as_it_was():
     assert np.corrcoef(revoiced(sound, 1.0, 1.0), sound)[0, 1] > 0.999
 
 
+def test_somebody_turns_away():
+    """One part is up to so much softer than the other, and nothing else has changed."""
+    plain = Sound(voice=0, noise=0, room=0, band=0, gain=(0.0, 0.0), levels=1.0, drop=20.0)
+    sound, ratios = buzz(120.0), []
+    for seed in range(40):
+        made = changed(sound, plain, np.random.default_rng(seed))
+        first, last = (np.abs(made[part]).max() for part in (slice(RATE // 4), slice(-RATE // 4, None)))
+        ratios.append(20 * np.log10(last / first))
+    assert -20.1 < min(ratios) < -10
+    assert 10 < max(ratios) < 20.1
+    still = replace(plain, levels=0.0)
+    assert np.array_equal(changed(sound, still, np.random.default_rng(1)), changed(sound, Sound(
+        voice=0, noise=0, room=0, band=0, gain=(0.0, 0.0)), np.random.default_rng(1)))
+
+
 @pytest.mark.parametrize("pitch", [0.75, 1.3])
 def test_pitch_moves_and_formants_stay(pitch):
     made = revoiced(buzz(120.0), pitch, 1.0)

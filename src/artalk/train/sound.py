@@ -13,6 +13,9 @@ Samples = NDArray[np.float32]
 RATE = 16000
 SIZE, HOP = 512, 128
 HANN = np.hanning(SIZE).astype(np.float32)
+TURNING = 1600
+"""Samples in which somebody turns away from the microphone, or back."""
+
 LIFTER = 26
 """Cepstral coefficients (1.6 ms) that are a voice's formants and not its pitch."""
 
@@ -37,9 +40,20 @@ def changed(sound: Samples, settings: Sound, rng: np.random.Generator, babble: S
         sound = _through(sound, _microphone(rng))
     if settings.codec and rng.random() < settings.codec:  # no chance is spent where nobody asks: old runs stay the same
         sound = companded(sound) if rng.random() < 0.5 else thinned(sound, float(rng.uniform(0.05, 0.3)))
+    if settings.levels and rng.random() < settings.levels:  # here, too, none
+        sound = sound * _turned_away(len(sound), settings.drop, rng)
     wanted = 10 ** (rng.uniform(*settings.gain) / 20)
     peak = float(np.abs(sound).max(initial=1e-6))
     return np.clip(sound * min(wanted, 4.0) * (0.7 / peak), -1, 1).astype(np.float32)
+
+
+def _turned_away(length: int, drop: float, rng: np.random.Generator) -> Samples:
+    """How loud a sound is that is softer by up to `drop` decibels after some moment of it, or before."""
+    share = 10 ** (-rng.uniform(0, drop) / 20)
+    at = rng.uniform(0.15, 0.85) * length
+    after = np.clip((np.arange(length, dtype=np.float32) - at) / TURNING, 0, 1)
+    softer = after if rng.random() < 0.5 else 1 - after
+    return (1 + (share - 1) * softer).astype(np.float32)
 
 
 def revoiced(sound: Samples, pitch: float, formants: float) -> Samples:
