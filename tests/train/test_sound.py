@@ -37,8 +37,10 @@ def test_somebody_turns_away():
     assert -20.1 < min(ratios) < -10
     assert 10 < max(ratios) < 20.1
     still = replace(plain, levels=0.0)
-    assert np.array_equal(changed(sound, still, np.random.default_rng(1)), changed(sound, Sound(
-        voice=0, noise=0, room=0, band=0, gain=(0.0, 0.0)), np.random.default_rng(1)))
+    assert np.array_equal(
+        changed(sound, still, np.random.default_rng(1)),
+        changed(sound, Sound(voice=0, noise=0, room=0, band=0, gain=(0.0, 0.0)), np.random.default_rng(1)),
+    )
 
 
 @pytest.mark.parametrize("pitch", [0.75, 1.3])

@@ -18,7 +18,7 @@ from artalk.live.output import Output
 from artalk.live.source import Source
 from artalk.motion import Motion
 from artalk.retarget import flame
-from artalk.stream.glide import GLIDE, Glide
+from artalk.stream.glide import Glide
 from artalk.stream.playout import Playout
 from artalk.stream.protocol import Interrupted
 from artalk.stream.session import Event, Session, Style

@@ -75,7 +75,9 @@ class Vmc:
         if bones not in BONE_CHOICES:
             raise BadInput(f"bones are {', '.join(BONE_CHOICES)}, got {bones!r}")
         self._expressions = NAMES[names]
-        self._bones = {bone: row for bone, row in BONES.items() if bones == "all" or (bones == "head" and bone == "Head")}
+        self._bones = {
+            bone: row for bone, row in BONES.items() if bones == "all" or (bones == "head" and bone == "Head")
+        }
         self._left_out = LOOKS if bones == "all" else ()
 
     def packets(self, pose: NDArray[np.float32], frame: int, fps: Fraction) -> list[bytes]:

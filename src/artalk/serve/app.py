@@ -45,8 +45,8 @@ MOST_STRANGERS = 64
 """Live sockets besides the sessions: those that have not said hello yet, or have just been refused."""
 
 NO_PAGE = (
-    "artalk is serving, but this copy has no studio page: build it with Node 20.19 and scripts/build_page, or install a "
-    "released wheel, which has it. The live socket is at /v1/live, the HTTP interface is described at /openapi.json.\n"
+    "artalk is serving, but this copy has no studio page: build it with Node 20.19 and scripts/build_page, or install "
+    "a released wheel, which has it. The live socket is at /v1/live, the HTTP interface described at /openapi.json.\n"
 )
 
 

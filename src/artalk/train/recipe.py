@@ -97,9 +97,9 @@ class Sound:
     `voice` re-speaks a piece in another voice: pitch by up to ± `pitch` and formants by ± `formants` (natural logs).
     `tempo` plays sound and motion faster or slower by up to ± this (log). `noise` adds a hiss, hum or other talkers at
     `quietest` to `loudest` decibels below the speech; `room` is reverberation; `band` a telephone, a dull or a bright
-    microphone; `codec` the traces of a telephone's or a music codec; `gain` the range of loudness in decibels. `levels` is the share of
-    takes in which the voice is from some moment on softer or louder, by up to `drop` decibels: a model that knows how
-    loud somebody was takes a voice that is suddenly soft for none.
+    microphone; `codec` the traces of a telephone's or a music codec; `gain` the range of loudness in decibels. `levels`
+    is the share of takes in which the voice is from some moment on softer or louder, by up to `drop` decibels: a model
+    that knows how loud somebody was takes a voice that is suddenly soft for none.
     """
 
     voice: float = 0.6
