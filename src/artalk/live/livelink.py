@@ -23,6 +23,7 @@ PORT = 11111
 VERSION = 6
 CURVES = 61
 LARGEST = 0x7FFFFFFF
+"""What a 32-bit number of the packet holds."""
 
 
 class LiveLink:

@@ -48,7 +48,7 @@ def changed(sound: Samples, settings: Sound, rng: np.random.Generator, babble: S
 
 
 def _turned_away(length: int, drop: float, rng: np.random.Generator) -> Samples:
-    """How loud a sound is that is softer by up to `drop` decibels after some moment of it, or before."""
+    """Factors (length,) of a sound that is softer by up to `drop` decibels after some moment of it, or before."""
     share = 10 ** (-rng.uniform(0, drop) / 20)
     at = rng.uniform(0.15, 0.85) * length
     after = np.clip((np.arange(length, dtype=np.float32) - at) / TURNING, 0, 1)
