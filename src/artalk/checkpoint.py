@@ -122,7 +122,8 @@ def export(
 
     Inputs: `sound`; `state.*`; `noise.*`, uniform numbers that are the only chance; `style`, `hears`, `mix` with one
     row a branch (see `generators.exported.branches`); `temperature`, `top_p` by stream. Outputs: `motion` in real
-    units; `spoken` (batch, window), how surely somebody speaks, where phones were learnt; `next.*`. With "float16" and
+    units; `spoken` (batch, window), how surely somebody speaks, where phones were learnt; `next.*`, of memories only
+    the newest tokens, to be put at their end (who runs it has to copy them anyway). With "float16" and
     "int8" big weights are stored so (int8 a scale for each output) and computed with in float32; `deviation` says what
     that does. `graphs` is what `trace` made of this very model. The style encoder lies in the metadata, as a model.
     """
@@ -202,7 +203,7 @@ def _fill(model: Model, tensors: Mapping[str, Tensor]) -> None:
 
 
 class _Step(nn.Module):
-    """`Artalk.step` over flat inputs, with its outputs in the order of the state."""
+    """`Artalk.window` over flat inputs, with its outputs in the order of the state."""
 
     def __init__(self, model: Artalk) -> None:
         super().__init__()
@@ -220,7 +221,7 @@ class _Step(nn.Module):
         top_p: Tensor,
     ) -> tuple[Tensor, ...]:
         steering = Steering(style, hears, mix, temperature, top_p)
-        motion, spoken, after = self.model.step(state, sound, noise, steering)
+        motion, spoken, after = self.model.window(state, sound, noise, steering)
         heard = () if spoken is None else (spoken,)
         return (motion, *heard, *(after[name] for name in state))
 

@@ -10,6 +10,7 @@ from artalk.errors import BadInput
 from artalk.models.batch import Batch
 from artalk.models.codec import Codec, CodecConfig, StreamConfig
 from artalk.models.losses import LinearRig, huber, lip_losses, phonetic_weight
+from artalk.models.nn.transformer import slid
 from tests.models.tiny import LIPS, REST, WINDOW, codec_config, motion, rough, stream
 
 
@@ -57,8 +58,8 @@ def test_window_by_window_decoding_is_decoding_at_once(quantizer):
             known = torch.tensor([[n >= 2, n >= 1]]).expand(2, -1)
             parts = {}
             for name in totals:
-                part = model.stream(name).decode_next(totals[name][:, n], memory[name], known)
-                parts[name], memory[name] = part
+                parts[name], new = model.stream(name).decode_next(totals[name][:, n], memory[name], known)
+                memory[name] = slid(memory[name], new)
             made = model.join(parts)
             assert torch.allclose(made, whole[:, n * WINDOW : (n + 1) * WINDOW], atol=1e-5)
 

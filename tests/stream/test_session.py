@@ -653,6 +653,10 @@ def test_a_save_of_another_model_is_refused():
     saved = Session(Loud(), RATE, "free").save()
     with pytest.raises(BadState, match="'loud'"):
         Session.restore(Visemes(), saved)
+    later = Loud()
+    later.version = "2"
+    with pytest.raises(BadState, match="another version of 'loud'"):
+        Session.restore(later, saved)
     for bad in (b"", saved[:-1], saved + b"x", b"\xff" * 40):
         with pytest.raises(BadState):
             Session.restore(Loud(), bad)

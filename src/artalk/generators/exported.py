@@ -1,6 +1,7 @@
 """A trained model as one `.onnx` file, run by onnxruntime: no torch, one step a window, all state in plain arrays."""
 
 import base64
+import hashlib
 import importlib
 import json
 import os
@@ -124,6 +125,7 @@ class Exported(Generator):
 
     def __init__(self, model: bytes, settings: Settings = Settings(), name: str = "model", threads: int = 1) -> None:
         self.name = name
+        self.version = hashlib.sha256(model).hexdigest()[:12]
         self.settings = settings
         self.threads = threads
         self._session = open_session(model, name, threads)
@@ -261,13 +263,15 @@ class Exported(Generator):
         }
         feed |= {f"state.{name}": _joined([state.arrays[name] for state in states]) for name in kept}
         for index, (name, shape) in enumerate(self.facts["noise"].items()):
-            feed[f"noise.{name}"] = np.stack([_noise(state.seed, index, state.window, shape) for state in states])
+            chance = self._temperature[0, index] > 0
+            drawn = [_noise(state.seed, index, state.window, shape) for state in states] if chance else None
+            feed[f"noise.{name}"] = np.zeros((count, *shape), np.float32) if drawn is None else np.stack(drawn)
         names = ["motion", *(f"next.{name}" for name in kept), *(["spoken"] if self._hears else [])]
         motion, *after = cast("list[FloatArray]", self._session.run(names, feed))
         spoken = after.pop() if self._hears else np.empty((count, 0), np.float32)
         made: list[tuple[FloatArray, FloatArray, Progress]] = []
         for row, state in enumerate(states):
-            arrays = {name: _row(array, row) for name, array in zip(kept, after, strict=True)}
+            arrays = {name: _next(state.arrays[name], array, row) for name, array in zip(kept, after, strict=True)}
             made.append((motion[row], spoken[row], replace(state, window=state.window + 1, arrays=arrays)))
         return made
 
@@ -341,9 +345,14 @@ def _joined(rows: Sequence[FloatArray]) -> FloatArray:
     return rows[0] if len(rows) == 1 else np.concatenate(rows)
 
 
-def _row(array: FloatArray, row: int) -> FloatArray:
-    """One stream's part of what was made for several: a copy, so that no stream keeps the others' in memory."""
-    return array if len(array) == 1 else array[row : row + 1].copy()
+def _next(before: FloatArray, made: FloatArray, row: int) -> FloatArray:
+    """What one stream's array is after the run that `made` (streams, …) the rows of several: of a memory (…, tokens,
+    width) the newest tokens, the oldest of which go. A copy, so that no stream keeps the others' in memory."""
+    if made.shape[1:] == before.shape[1:]:
+        return made if len(made) == 1 else made[row : row + 1].copy()
+    after, new = np.empty_like(before), made.shape[-2]
+    after[..., :-new, :], after[..., -new:, :] = before[..., new:, :], made[row]
+    return after
 
 
 def _noise(seed: int, stream: int, window: int, shape: Sequence[int]) -> FloatArray:

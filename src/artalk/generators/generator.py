@@ -67,12 +67,14 @@ class Generator(ABC):
     """Speech to motion, window by window.
 
     A subclass sets the class or instance attributes below and writes `begin` and `step`. One window is `window` frames;
-    making it needs the sound of those frames and of `lookahead` frames more. `sample_rate / fps` is whole. Several
-    threads may call it at once: what a stream goes by is in its state.
+    making it needs the sound of those frames and of `lookahead` frames more. `sample_rate / fps` is whole. `version`
+    tells it from others of its name, which do not understand its states. Several threads may call it at once: what a
+    stream goes by is in its state.
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset()
     styles: tuple[str, ...] = ()
+    version: str = ""
     name: str
     channels: Channels
     fps: Fraction

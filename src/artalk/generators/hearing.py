@@ -76,9 +76,14 @@ def _levels(frames: FloatArray, sample_rate: int) -> FloatArray:
     bins = _bins(points, sample_rate)
     window, weight = _slice_window(size)
     cut = np.stack([frames[:, first + i * hop : first + i * hop + size] for i in range(SLICES)], axis=1)
-    power = np.abs(np.fft.rfft(cut * window, points)) ** 2 / weight
+    power = _squared(np.fft.rfft(cut * window, points)) / weight
     bands = np.add.reduceat(power[..., : bins[-1]], bins[:-1], axis=-1)
     return 10 * np.log10(bands + 1e-12)
+
+
+def _squared(spectrum: NDArray[np.complex128]) -> FloatArray:
+    """Absolute values squared: without the root that `abs` takes, a third of the time."""
+    return spectrum.real**2 + spectrum.imag**2
 
 
 @cache
@@ -110,12 +115,12 @@ def _pitch(frames: FloatArray, sample_rate: int) -> tuple[FloatArray, FloatArray
     hertz = np.fft.rfftfreq(points, 1 / sample_rate)
     # Half the bins: the autocorrelation at half the sample rate is fine enough once a parabola is laid through it.
     half = points // 4 + 1
-    power = np.abs(heard[:, :half]) ** 2 * ((hertz[:half] > 200) & (hertz[:half] < 1500))
+    power = _squared(heard[:, :half]) * ((hertz[:half] > 200) & (hertz[:half] < 1500))
     alike = np.fft.irfft(power, points // 2)
     rate = sample_rate / 2
     low, high = int(rate / HIGHEST_VOICE), int(rate / LOWEST_VOICE) + 1
-    lags = np.arange(low - 1, high + 2)
-    score = alike[:, lags] / (alike[:, :1] + 1e-12) * (own[0] / own[lags])
+    near, lags = slice(low - 1, high + 2), np.arange(low - 1, high + 2)
+    score = alike[:, near] / (alike[:, :1] + 1e-12) * (own[0] / own[near])
     # A period fits twice as well as once: the shorter lag is preferred a little.
     peak = np.argmax(score[:, 1:-1] - 0.1 * (lags[1:-1] / high), axis=1) + 1
     rows = np.arange(len(frames))

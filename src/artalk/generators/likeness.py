@@ -107,6 +107,7 @@ class Likened(Generator):
             raise BadInput(f"likeness is a matter of {ARKIT.name} motion, {model.name!r} makes {model.channels.name}")
         self.model = model
         self.name, self.channels, self.fps, self.styles = model.name, model.channels, model.fps, model.styles
+        self.version = model.version
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
         self._maps: OrderedDict[tuple[bytes, float], Map] = OrderedDict()
 

@@ -140,7 +140,7 @@ class Living(Generator):
         self.model, self.rules = model, rules
         self.name, self.channels, self.fps = model.name, model.channels, model.fps
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
-        self.styles = model.styles
+        self.styles, self.version = model.styles, model.version
         self._replaced = [model.channels.slice(part) for part in parts if part not in ("head", "quiet")]
         self._hushes = "quiet" in parts
         self._head = model.channels.slice("head") if "head" in parts else slice(0, 0)

@@ -57,6 +57,7 @@ class Mixed(Generator):
     def __init__(self, model: Generator) -> None:
         self.model = model
         self.name, self.channels, self.fps, self.styles = model.name, model.channels, model.fps, model.styles
+        self.version = model.version
         self.sample_rate, self.window, self.lookahead = model.sample_rate, model.window, model.lookahead
 
     def begin(self, condition: Condition, seed: int) -> Mixture:

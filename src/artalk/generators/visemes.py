@@ -184,8 +184,8 @@ class Visemes(Generator):
 
     def _rows(self, samples: FloatArray) -> DoubleArray:
         """(frames, samples): the sound of each frame and of the next one."""
-        sound = np.asarray(samples, np.float64)
-        return np.lib.stride_tricks.sliding_window_view(sound, 2 * self.hop)[:: self.hop]
+        frames = np.asarray(samples, np.float64)[: len(samples) // self.hop * self.hop].reshape(-1, self.hop)
+        return np.concatenate([frames[:-1], frames[1:]], axis=1)
 
     def _columns(self, pose: dict[str, DoubleArray], frames: int) -> DoubleArray:
         values = np.zeros((frames, len(self.channels)))

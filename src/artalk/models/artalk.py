@@ -22,7 +22,7 @@ from artalk.models.nn.chain import BitChain
 from artalk.models.nn.precision import exact
 from artalk.models.nn.quantize import BinarySphere, Levels, Pyramid, Quantizer
 from artalk.models.nn.resample import area, centres, linear
-from artalk.models.nn.transformer import WindowStack, causal_blocks, check_heads, unfold
+from artalk.models.nn.transformer import WindowStack, causal_blocks, check_heads, slid, unfold
 from artalk.models.speech import choice
 from artalk.models.speech.encoder import State
 from artalk.models.speech.mel import FEATURES, SpeechConfig
@@ -166,7 +166,7 @@ class Predicted:
 
 class Made(NamedTuple):
     """A window of one stream: the codes' `values` (batch, scales[l], code width) of each scale and their sum `total`
-    (batch, window, code width), the regression's `motion`, and the `memory` for the next window."""
+    (batch, window, code width), the regression's `motion`, and what is to be remembered of it (`memory`)."""
 
     values: list[Tensor]
     total: Tensor
@@ -213,19 +213,19 @@ class Trunk(nn.Module):
         times = torch.cat([centres(scale, window) for scale in self.scales])
         self.register_buffer("times", self.stack.turns(times), persistent=False)
         self.register_buffer("own_mask", causal_blocks(self.scales), persistent=False)
-        self.register_buffer("pool", torch.cat([area(window, scale) for scale in self.scales]), persistent=False)
+        self.runs = (*self.scales, config.memory)
+        self.register_buffer("pool", torch.cat([area(window, run) for run in self.runs]), persistent=False)
         self.register_buffer("pool_memory", area(window, config.memory), persistent=False)
         self.register_buffer("spread", linear(self.scales[-1], window), persistent=False)
 
-    def condition(self, features: Tensor, hears: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
-        """The adaptive condition of all tokens and of the memory: features averaged to each scale, plus style.
+    def condition(self, features: Tensor, hears: Tensor, style: Tensor) -> Tensor:
+        """The adaptive condition of all tokens, then of the memory's: features averaged to each scale, plus style.
 
         `features` (batch, …, window, FEATURES · speech width), `hears` and `style` (batch, …, 1) and (batch, …, size).
         """
         heard = self.hear(features)
         heard = torch.where(hears[..., None] > 0.5, heard, self.deaf)
-        style = self.follow(style)[..., None, :]
-        return self.pool @ heard + style, self.pool_memory @ heard + style
+        return self.pool @ heard + self.follow(style)[..., None, :]
 
     def forward(self, levels: Levels, features: Tensor, hears: Tensor, style: Tensor, known: Tensor) -> Predicted:
         """All scales of all windows at once, teacher-forced.
@@ -235,7 +235,8 @@ class Trunk(nn.Module):
         windows = features.shape[1]
         hears = hears[:, None, None].expand(-1, windows, 1)
         style = style[:, None].expand(-1, windows, -1)
-        condition, memory_condition = self.condition(features, hears, style)
+        conditions = self.condition(features, hears, style)
+        condition, memory_condition = conditions.split([sum(self.scales), self.config.memory], dim=-2)
         tokens = torch.cat([self.tokens(given, i, style) for i, given in enumerate(levels.inputs)], dim=-2)
         content = self.content(levels.total)
         x = self.stack(tokens, self.times, self.own_mask, content, known, condition, memory_condition)
@@ -245,9 +246,11 @@ class Trunk(nn.Module):
         return Predicted(logits, self.spread @ self.regress(x[..., -self.scales[-1] :, :]))
 
     def tokens(self, known: Tensor, level: int, style: Tensor) -> Tensor:
-        """(…, scales[level], width) tokens of what is known before a scale; the first is the style token."""
-        x = self.enter(known) + self.place.weight[level]
-        return x + self.start(style)[..., None, :] if level == 0 else x
+        """(…, scales[level], width) tokens of what is known before a scale: before the first nothing but the style."""
+        if level:
+            return self.enter(known) + self.place.weight[level]
+        first = self.start(style) + (self.enter.bias + self.place.weight[0])
+        return first[..., None, :].expand(*style.shape[:-1], self.scales[0], -1)
 
     def content(self, total: Tensor) -> Tensor:
         """(…, memory, width): what later windows remember of the codes' sum (…, window, code width)."""
@@ -271,10 +274,10 @@ class Trunk(nn.Module):
         batch, branches = steering.style.shape[:2]
         style = steering.style.flatten(0, 1)
         spread = features[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
-        condition, memory_condition = self.condition(spread, steering.hears.reshape(-1, 1), style)
+        condition = self.condition(spread, steering.hears.reshape(-1, 1), style)
+        *modulations, remembers = self.stack.runs(condition, self.runs)
         known = known[:, None].expand(-1, branches, -1).flatten(0, 1)
-        before = self.stack.recall(memory)
-        modulations = self.stack.modulations(condition)
+        before = self.stack.recall(None if memory is None else memory.flatten(0, 1))
         warm = steering.temperature[:, index, None, None], steering.top_p[:, index, None, None]
         total = features.new_zeros(batch, pyramid.frames, pyramid.quantizer.width)
         hidden, start = total, 0
@@ -287,7 +290,7 @@ class Trunk(nn.Module):
                 self.times[:, start:stop],
                 self.stack.bias(known, stop),
                 before,
-                [cast(Tensor, modulation)[:, start:stop] for modulation in modulations],
+                modulations[level],
             )
             found = unfold(hidden, batch, branches)
             values = self._decide(pyramid.quantizer, level, found, steering.mix, noise[:, start:stop], *warm)
@@ -296,8 +299,9 @@ class Trunk(nn.Module):
             start = stop
         regressed = unfold(self.spread @ self.regress(hidden), batch, branches)
         content = self.content(total)[:, None].expand(-1, branches, -1, -1).flatten(0, 1)
-        remembered = self.stack.remember(memory, content, memory_condition)
-        return Made(decided, total, (regressed * steering.mix[..., None, None]).sum(dim=1), remembered)
+        new = self.stack.remember(content, remembers)
+        new = None if new is None else unfold(new, batch, branches)
+        return Made(decided, total, (regressed * steering.mix[..., None, None]).sum(dim=1), new)
 
     @torch.no_grad()
     def perform(self, pyramid: Pyramid, features: Tensor, hears: Tensor, style: Tensor, known: Tensor) -> list[Tensor]:
@@ -315,7 +319,7 @@ class Trunk(nn.Module):
         for k in range(features.shape[1]):
             made = self.step(pyramid, features[:, k], steering, 0, memory, known[:, k], noise)
             windows.append(made.values)
-            memory = made.memory
+            memory = None if memory is None or made.memory is None else slid(memory, made.memory)
         self.train(learns)
         return [torch.stack(values, dim=1) for values in zip(*windows, strict=True)]
 
@@ -479,6 +483,15 @@ class Artalk(nn.Module):
 
         `sound` (batch, (window + lookahead) · hop). The same numbers give the same motion.
         """
+        motion, spoken, news = self.window(state, sound, noise, steering)
+        # Of memories only the newest tokens are made.
+        shorter = {name for name, new in news.items() if new.shape != state[name].shape}
+        return motion, spoken, {n: slid(state[n], new) if n in shorter else new for n, new in news.items()}
+
+    def window(
+        self, state: State, sound: Tensor, noise: Mapping[str, Tensor], steering: Steering
+    ) -> tuple[Tensor, Tensor | None, State]:
+        """`step`, but of memories no more than the tokens that are to be put at their end (`transformer.slid`)."""
         features, heard = self.speech.step(state, sound)
         known = torch.cat([state["known"][:, 1:], torch.ones_like(state["known"][:, :1])], dim=1)
         after = heard | {"known": known}

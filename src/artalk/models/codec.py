@@ -155,12 +155,10 @@ class StreamCodec(nn.Module):
         return self.lower(self.decoder(x, self.times, None, x, known))
 
     def decode_next(self, latents: Tensor, memory: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same for one more window (batch, window, code width), given the decoder's memory; and the next memory."""
-        x = self.from_latents(latents)
-        bias = self.decoder.bias(known, x.shape[1])
-        before = self.decoder.recall(memory)
-        out, _ = self.decoder.extend(x, self.times, bias, before, self.decoder.modulations(None))
-        return self.lower(out), self.decoder.remember(memory, x)
+        """The same for one more window (batch, window, code width), given the decoder's memory; and what is to be
+        remembered of it."""
+        out, new = self.decoder.follow(self.from_latents(latents), self.times, memory, known)
+        return self.lower(out), new
 
 
 @final

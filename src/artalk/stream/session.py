@@ -504,6 +504,7 @@ class Session:
         standing = self._stream.standing
         snapshot = Snapshot(
             generator=self.generator.name,
+            version=self.generator.version,
             sample_rate=self.sample_rate,
             pace=self.pace,
             seed=self._seed,
@@ -541,6 +542,8 @@ class Session:
         snapshot = unpack(Snapshot, head)
         if snapshot.generator != generator.name or snapshot.recent.shape[1:] != (len(generator.channels),):
             raise BadState(f"the session was {snapshot.generator!r}'s, got {generator.name!r} to go on with")
+        if snapshot.version != generator.version:
+            raise BadState(f"the session was that of another version of {generator.name!r}: begin a new one")
         pace = _pace(snapshot.pace)
         session = cls(generator, snapshot.sample_rate, pace, snapshot.seed, pacing=pacing)
         stream = session._stream
@@ -573,6 +576,7 @@ class Snapshot:
     """A session at rest, but for its generator's state."""
 
     generator: str
+    version: str
     sample_rate: int
     pace: str
     seed: int

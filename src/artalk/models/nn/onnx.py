@@ -55,12 +55,20 @@ def _infer_free_sizes(model: Any, onnx_ir: Any) -> None:
             continue
         sizes = [constant(value) for value in source.inputs]
         free = [value for value, size in zip(source.inputs, sizes, strict=True) if size is None]
-        if len(free) == 1 and free[0].shape == onnx_ir.Shape([1]):
+        left_open = any(size is not None and (size.numpy() < 0).any() for size in sizes)
+        if len(free) == 1 and not left_open and _is_one_number(free[0], onnx_ir):
             shape = np.concatenate([[-1] if size is None else size.numpy() for size in sizes]).astype(np.int64)
             name = f"{node.outputs[0].name}.shape"
             value = onnx_ir.Value(name=name, const_value=onnx_ir.tensor(shape, name=name))
             model.graph.register_initializer(value)
             node.replace_input_with(1, value)
+
+
+def _is_one_number(value: Any, onnx_ir: Any) -> bool:
+    """Whether `value` is one number in a row; where a single number was laid into one, the exporter notes its shape."""
+    made = value.producer()
+    laid = made is not None and made.op_type == "Reshape" and made.inputs[0].shape == onnx_ir.Shape([])
+    return laid or value.shape == onnx_ir.Shape([1])
 
 
 def _forget_origins(graph: Any) -> None:

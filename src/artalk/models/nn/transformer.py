@@ -5,6 +5,7 @@ values of its finished content, computed once (`WindowStack`).
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -45,9 +46,13 @@ def unfold(x: Tensor, *sizes: int) -> Tensor:
     return x.reshape(*sizes, *x.shape[1:])
 
 
+BARRED = -1e5
+"""What is added to the score of what must not be seen."""
+
+
 def bias(allowed: Tensor) -> Tensor:
     """What attention adds to its scores: 0 where a token may look, so little elsewhere that nothing comes through."""
-    return (allowed.float() - 1) * 1e5
+    return (1 - allowed.float()) * BARRED
 
 
 class Keys(NamedTuple):
@@ -97,6 +102,30 @@ class Seen(NamedTuple):
     turned: Keys
 
 
+def stored(seen: Sequence[Seen]) -> Tensor:
+    """(batch, 2 · depth · heads, tokens, head_width) of what each block has seen: all their raw keys, then all their
+    values."""
+    return torch.cat([*(own.raw.keys for own in seen), *(own.raw.values for own in seen)], dim=1)
+
+
+def recalled(memory: Tensor, times: Tensor, depth: int) -> list[Context]:
+    """What each of `depth` blocks sees of what was `stored` (batch, …), put at its `times`."""
+    # Cut once and turned at once: what is large is gone through as seldom as can be.
+    heads = memory.shape[1] // (2 * depth)
+    keys, *values = memory.split([depth * heads] + [heads] * depth, dim=1)
+    pairs = zip(turn(keys, times).chunk(depth, dim=1), values, strict=True)
+    return [Context(Keys(*pair)) for pair in pairs]
+
+
+def slid(memory: Tensor, new: Tensor) -> Tensor:
+    """A memory (…, tokens, head_width) with `new` tokens at its end; as many of the oldest are forgotten."""
+    return torch.cat([memory[..., new.shape[-2] :, :], new], dim=-2)
+
+
+Modulation = Sequence[Tensor]
+"""What a condition does to a block: two shifts, two scales, two gates."""
+
+
 class Block(nn.Module):
     """Attention and MLP, pre-normalised; with a condition both are scaled, shifted and gated by it, token by token.
 
@@ -124,43 +153,56 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulate.bias)
             self.modulate.bias.data[2 * width :] = 1.0
 
-    def modulation(self, condition: Tensor) -> Tensor:
-        """(…, tokens, 6 · width) of a condition (…, tokens, condition width): two shifts, two scales, two gates."""
+    def modulation(self, condition: Tensor) -> Modulation:
+        """Each (…, tokens, width) of a condition (…, tokens, condition width)."""
         assert self.modulate is not None, "this block has no condition"
-        return self.modulate(F.silu(condition))
+        return self.modulate(F.silu(condition)).chunk(6, dim=-1)
 
     def forward(
         self,
         x: Tensor,
         times: Tensor,
         bias: Tensor | Band | None = None,
-        modulation: Tensor | None = None,
+        modulation: Modulation | None = None,
         before: Context = NOTHING,
     ) -> tuple[Tensor, Seen]:
         """Work on tokens `x` (batch, tokens, width) at `times` (of `turns`).
 
         `before` are turned keys that the tokens see in front of their own; `bias` (…, tokens, before + tokens) of the
         function of that name, or a band where there is nothing before. Returns the tokens and their own keys.
+        `x` and `modulation` may also be laid together as (batch · tokens, …): a linear layer is then one operation of
+        onnxruntime instead of two.
         """
-        shifts: tuple[Tensor | None, ...] = (None,) * 6 if modulation is None else modulation.chunk(6, dim=-1)
-        shift_a, shift_t, scale_a, scale_t, gate_a, gate_t = shifts
+        shift_a, shift_t, scale_a, scale_t, gate_a, gate_t = (None,) * 6 if modulation is None else modulation
         attended, own = self._attend(_shifted(self.attend_norm(x), shift_a, scale_a), times, bias, before)
         x = x + self._drop(attended if gate_a is None else attended * gate_a)
         thought = self.think(_shifted(self.think_norm(x), shift_t, scale_t))
         return x + self._drop(thought if gate_t is None else thought * gate_t), own
 
     def _attend(self, h: Tensor, times: Tensor, bias: Tensor | Band | None, before: Context) -> tuple[Tensor, Seen]:
-        split = self.qkv(h).reshape(*h.shape[:2], 3 * self.heads, self.head_width).transpose(1, 2)
+        split = _heads_first(self.qkv(h), times.shape[-2], self.head_width)
         both, value = split.split([2 * self.heads, self.heads], dim=1)
         both = _unit(both)
         query, key = turn(both, times).chunk(2, dim=1)
         own = Seen(Keys(both[:, self.heads :], value), Keys(key, value))
         query = query * self.sharpness.clamp(max=math.log(100.0)).exp()
         mixed = _attention(query, before.then(own.turned), bias)
-        return self.out(mixed.transpose(1, 2).flatten(2)), own
+        return self.out(_tokens_first(mixed).reshape(h.shape)), own
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+def _heads_first(x: Tensor, tokens: int, head_width: int) -> Tensor:
+    """(batch, heads, tokens, head_width) of `x` (…, heads · head_width)."""
+    if tokens == 1:  # one operation less
+        return x.reshape(-1, x.shape[-1] // head_width, 1, head_width)
+    return x.reshape(-1, tokens, x.shape[-1] // head_width, head_width).transpose(1, 2)
+
+
+def _tokens_first(x: Tensor) -> Tensor:
+    """The tokens of `x` (batch, heads, tokens, head_width) before its heads, or the same numbers where there is one."""
+    return x if x.shape[-2] == 1 else x.transpose(1, 2)
 
 
 def _shifted(h: Tensor, shift: Tensor | None, scale: Tensor | None) -> Tensor:
@@ -247,7 +289,8 @@ class WindowStack(nn.Module):
 
     The memory of a window comes from its finished content alone (it looks at no other window), so that training on
     `past` + 1 windows is the same as running for ever, and so that it is computed once. Tensors of windows are
-    (batch, windows, tokens, width); a memory is (batch, depth, 2, heads, past · memory tokens, head_width).
+    (batch, windows, tokens, width); a memory, as `stored`, is (batch, 2 · depth · heads, past · memory tokens,
+    head_width).
     """
 
     memory_turns: Tensor
@@ -277,11 +320,22 @@ class WindowStack(nn.Module):
         """The rotary table of `times` (tokens,), in frames from the start of the window."""
         return turns(times, self.head_width, self.longest)
 
-    def modulations(self, condition: Tensor | None) -> list[Tensor | None]:
+    def modulations(self, condition: Tensor | None) -> Sequence[Modulation | None]:
         """What a condition (…, tokens, condition width) does to each block."""
         if condition is None:
             return [None] * self.depth
         return [cast(Block, block).modulation(condition) for block in self.blocks]
+
+    def runs(self, condition: Tensor, tokens: Sequence[int]) -> list[list[Modulation]]:
+        """The same of runs of so many `tokens` each, the batch and the tokens of a run as one axis.
+
+        One product for all blocks: a step of few tokens costs what there are operations in it.
+        """
+        layers = [cast(nn.Linear, cast(Block, block).modulate) for block in self.blocks]
+        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
+        made = F.linear(F.silu(condition).flatten(0, 1), weight, bias).unflatten(0, condition.shape[:2])
+        parts = [run.flatten(0, 1).chunk(6 * self.depth, dim=-1) for run in made.split(list(tokens), dim=1)]
+        return [[part[6 * i : 6 * i + 6] for i in range(self.depth)] for part in parts]
 
     def forward(
         self,
@@ -328,17 +382,12 @@ class WindowStack(nn.Module):
         """The memory before the first window (a stack that sees no past has none: None)."""
         if not self.past:
             return None
-        return torch.zeros(
-            batch, self.depth, 2, self.heads, self.past * self.memory_tokens, self.head_width, device=device
-        )
+        tokens = self.past * self.memory_tokens
+        return torch.zeros(batch, 2 * self.depth * self.heads, tokens, self.head_width, device=device)
 
     def recall(self, memory: Tensor | None) -> list[Context]:
-        """What each block sees of the windows before, put at its times; all leading axes of the memory as one."""
-        if memory is None:
-            return [NOTHING] * self.depth
-        # Taken out first and laid together then: what is large is gone through once.
-        parts = [[memory[..., i, kind, :, :, :].flatten(0, -4) for kind in range(2)] for i in range(self.depth)]
-        return [Context(Keys(turn(keys, self.past_turns), values)) for keys, values in parts]
+        """What each block sees of the windows before, put at its times."""
+        return [NOTHING] * self.depth if memory is None else recalled(memory, self.past_turns, self.depth)
 
     def extend(
         self,
@@ -346,26 +395,50 @@ class WindowStack(nn.Module):
         times: Tensor,
         bias: Tensor | None,
         before: list[Context],
-        modulations: list[Tensor | None],
+        modulations: Sequence[Modulation | None],
     ) -> tuple[Tensor, list[Context]]:
-        """More tokens `x` (batch, tokens, width) of the present window; returns them and what the next ones see."""
-        after: list[Context] = []
-        for block, seen, modulation in zip(self.blocks, before, modulations, strict=True):
-            x, own = block(x, times, bias, modulation, seen)
-            after.append(seen.then(cast(Seen, own).turned))
-        return x, after
+        """More tokens `x` (batch, tokens, width) of the present window; returns them and what the next ones see.
 
-    def remember(self, memory: Tensor | None, content: Tensor, condition: Tensor | None = None) -> Tensor | None:
-        """The memory (…, depth, 2, heads, past · memory tokens, head_width) once a window has passed; the oldest is
-        forgotten. `content` (batch, memory tokens, width) is the window's, its batch all leading axes as one."""
-        if memory is None:
+        `modulations` are those of a run.
+        """
+        made, seen = self._pass(x, times, bias, before, modulations)
+        return made, [context.then(own.turned) for context, own in zip(before, seen, strict=True)]
+
+    def remember(self, content: Tensor, modulations: Sequence[Modulation | None]) -> Tensor | None:
+        """What is to be remembered, as `stored`, of a window's finished `content` (batch, memory tokens, width)."""
+        if not self.past:
             return None
-        made: list[Tensor] = []
-        for block, modulation in zip(self.blocks, self.modulations(condition), strict=True):
-            content, own = block(content, self.memory_turns, None, modulation)
-            made.append(torch.stack(cast(Seen, own).raw, dim=1))
-        new = torch.stack(made, dim=1).reshape(*memory.shape[:-2], self.memory_tokens, self.head_width)
-        return torch.cat([memory[..., self.memory_tokens :, :], new], dim=-2)
+        _, seen = self._pass(content, self.memory_turns, None, [NOTHING] * self.depth, modulations)
+        return stored(seen)
+
+    def follow(self, x: Tensor, times: Tensor, memory: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor | None]:
+        """`extend` and `remember` at once, of a window `x` whose content is `x` itself, without a condition."""
+        tokens, none = x.shape[1], [None] * self.depth
+        if memory is None:
+            return self._pass(x, times, None, self.recall(memory), none)[0], None
+        # Side by side in one pass: the upper half sees the past and itself, the lower half, the content, itself alone.
+        halves = torch.arange(2, device=x.device).repeat_interleave(tokens)
+        bias = self.bias(known, 2 * tokens, halves[:, None] == halves[None])
+        blind = torch.zeros(2 * tokens, memory.shape[-2] + 2 * tokens, device=x.device)
+        blind[tokens:, : memory.shape[-2]] = BARRED
+        both = torch.cat([times, self.memory_turns], dim=-2)
+        made, seen = self._pass(torch.cat([x, x], dim=1), both, cast(Tensor, bias) + blind, self.recall(memory), none)
+        return made[:, :tokens], stored(seen)[..., tokens:, :]
+
+    def _pass(
+        self,
+        x: Tensor,
+        times: Tensor,
+        bias: Tensor | None,
+        before: list[Context],
+        modulations: Sequence[Modulation | None],
+    ) -> tuple[Tensor, list[Seen]]:
+        seen: list[Seen] = []
+        made = x.flatten(0, 1)
+        for block, context, modulation in zip(self.blocks, before, modulations, strict=True):
+            made, own = block(made, times, bias, modulation, context)
+            seen.append(own)
+        return made.reshape(x.shape), seen
 
     def _earlier(self, made: Tensor, batch: int, windows: int) -> Tensor:
         """(batch · windows, heads, past · tokens, head_width) of the windows before each; zeros where none was."""

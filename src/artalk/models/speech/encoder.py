@@ -57,7 +57,8 @@ class Encoder(nn.Module, ABC):
         }
 
     def step(self, state: Mapping[str, Tensor], sound: Tensor) -> tuple[Tensor, State]:
-        """Features (batch, frames, …) of `sound` (batch, (frames + lookahead) · hop), and the next state.
+        """Features (batch, frames, …) of `sound` (batch, (frames + lookahead) · hop), and the next state: of memories
+        the newest tokens alone, where these are fewer than all (`transformer.slid`).
 
         The features are those of `forward`; here the past is heard anew each time.
         """

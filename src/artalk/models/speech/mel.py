@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artalk.errors import BadInput
 from artalk.models.nn.precision import exact
-from artalk.models.nn.transformer import Band, Block, Context, Keys, bias, blocks, check_heads, turn, turns
+from artalk.models.nn.transformer import Band, Block, Seen, bias, blocks, check_heads, recalled, stored, turns
 from artalk.models.speech.encoder import Encoder, Heard, State
 
 SLICES = 4
@@ -141,13 +141,13 @@ class Speech(Encoder):
             return state
         x, _ = self._lift(F.pad(state["sound"], (0, self.hop)), state["level"], config.past - 1)
         x = x[:, :-FEATURES]
-        kept: list[Tensor] = []
+        seen: list[Seen] = []
         for block in self.blocks:
             x, own = cast(Block, block)(x, self._turns(0, x.shape[1]), Band(config.back, 0))
-            kept.append(torch.stack([part[..., -config.back :, :] for part in own.raw], dim=1))
+            seen.append(own)
         decay = self._decay ** (config.past - WARM)
         sound = state["sound"][:, : WARM * self.hop]
-        return {"sound": sound, "level": decay * state["level"], "keys": torch.stack(kept, dim=1)}
+        return {"sound": sound, "level": decay * state["level"], "keys": stored(seen)[..., -config.back :, :]}
 
     def step(self, state: Mapping[str, Tensor], sound: Tensor) -> tuple[Tensor, State]:
         """Features of a window and the next state; see `Encoder`.
@@ -160,18 +160,17 @@ class Speech(Encoder):
         frames = full.shape[1] // self.hop - WARM - self.config.lookahead
         x, level = self._lift(full, state["level"], frames)
         x = x[:, FEATURES * (WARM - 1) :][:, : FEATURES * frames]
-        times, before = self._turns(0, x.shape[1]), self._turns(-back, 0)
-        age = torch.arange(x.shape[1])[:, None] + back - torch.arange(back + x.shape[1])[None]
+        count, tokens = x.shape[:2]
+        age = torch.arange(tokens)[:, None] + back - torch.arange(back + tokens)[None]
         near = bias((age >= 0) & (age <= back)).to(x.device)
-        kept: list[Tensor] = []
-        for i, block in enumerate(self.blocks):
-            keys, values = (state["keys"][:, i, kind] for kind in range(2))
-            x, own = cast(Block, block)(x, times, near, None, Context(Keys(turn(keys, before), values)))
-            kept.append(torch.stack(own.raw, dim=1))
-        x = self.norm(x)
-        keys = torch.cat([state["keys"][..., x.shape[1] :, :], torch.stack(kept, dim=1)], dim=-2)[..., -back:, :]
-        after = {"sound": self._kept(full, state["sound"]), "level": level, "keys": keys}
-        return x.reshape(x.shape[0], frames, FEATURES * self.config.width), after
+        before = recalled(state["keys"], self._turns(-back, 0), self.config.depth)
+        times, x = self._turns(0, tokens), x.flatten(0, 1)
+        seen: list[Seen] = []
+        for block, context in zip(self.blocks, before, strict=True):
+            x, own = cast(Block, block)(x, times, near, None, context)
+            seen.append(own)
+        after = {"sound": self._kept(full, state["sound"]), "level": level, "keys": stored(seen)[..., -back:, :]}
+        return self.norm(x).reshape(count, frames, FEATURES * self.config.width), after
 
     def phone_logits(self, features: Tensor) -> Tensor:
         """(batch, frames · FEATURES, phones) of `features` of `forward`."""
