@@ -276,15 +276,17 @@ def condition(made: Generator, style: Style | None, strength: float = 1.0, fps: 
         _expect_no_rate(fps, "none")
         return Condition(_given(style, made), strength)
     name = fspath(style)
-    shares = {part.partition(":")[0].strip(): part.partition(":")[2] or "1" for part in name.split(",")}
-    if set(shares) <= set(made.styles):
+    from artalk.generators.mixing import mix
+
+    named = [part.partition(":")[0].strip() for part in name.split(",")]
+    if set(named) <= set(made.styles):
         _expect_no_rate(fps, name)
-        return Condition({key: _share(key, share) for key, share in shares.items()}, strength)
+        return Condition(mix(name), strength)
     path = Path(name)
     if not path.exists():
         known = f"one of {', '.join(made.styles)}, a mix such as {made.styles[0]}:0.7, " if made.styles else ""
-        unknown = [part for part in shares if part not in made.styles]
-        if made.styles and len(unknown) < len(shares):
+        unknown = [part for part in named if part not in made.styles]
+        if made.styles and len(unknown) < len(named):
             raise BadInput(
                 f"a mix is of styles that {made.name!r} knows ({', '.join(made.styles)}), got {unknown[0]!r}"
             )
@@ -341,13 +343,6 @@ def _in_terms(style: Motion, face: str, made: Generator) -> Motion:
     if clip.channels != ARKIT or model is None:
         return clip
     return terms.fitting(clip, face, terms.of(model.card, model.facts.get("rules", ())))
-
-
-def _share(name: str, share: str) -> float:
-    try:
-        return float(share)
-    except ValueError:
-        raise BadInput(f"the share of style {name} is a number, got {share!r}") from None
 
 
 def prepare(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from artalk.channels import ARKIT
 from artalk.generators.generator import Generator
+from artalk.motion import Motion
 from artalk.serve.engine import WORTH_A_WORKER, Engine, Seat
 from artalk.serve.metrics import Metrics
 from artalk.stream.session import Session
@@ -113,6 +115,39 @@ def test_a_few_wait_for_the_worker_that_is_busy_and_all_where_there_is_but_one(w
         assert model.most == 1
 
     going(work, workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_due_after_a_run_does_not_wait_for_the_clock(workers, monkeypatch):
+    monkeypatch.setattr("artalk.serve.engine.TICK", 60.0)
+    seconds = 8
+
+    async def work(engine):
+        model = Gate()
+        model.opened.set()
+        alone, made = seat(model)
+        alone.session.feed(np.zeros(seconds * model.sample_rate, np.float32))
+        engine.add(alone)
+        await until(lambda: len(numbers(made)) == FRAMES + 25 * seconds)
+        assert len(model.crowds) > 10
+
+    going(work, workers)
+
+
+def test_nobody_is_late_for_frames_that_are_made_anew():
+    async def work(engine):
+        taken = Seat(Session(Gate(), 16000, "live"), lambda events: None, lambda error: None)
+        piece = Motion(np.zeros((2, len(ARKIT)), np.float32), ARKIT, Fraction(25), 10)
+        taken.began -= 2.0
+        engine._note(taken, [piece])
+        first = taken.take_late()
+        engine._note(taken, [piece, replace(piece, start=11)])
+        assert first > 1.0
+        assert taken.take_late() == 0.0
+        engine._note(taken, [replace(piece, start=13)])
+        assert taken.take_late() > 1.0
+
+    going(work, 1)
 
 
 def test_a_session_that_has_gone_is_not_worked_on():

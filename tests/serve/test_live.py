@@ -14,7 +14,7 @@ from websockets.sync.client import connect as open_socket
 
 import artalk
 from artalk.audio import Audio
-from artalk.errors import Unreachable
+from artalk.errors import BadInput, Unreachable
 from artalk.generators.generator import Condition
 from artalk.motion import Motion
 from artalk.serve.settings import Limits, Settings
@@ -425,7 +425,9 @@ def test_a_model_that_fails_fails_for_one_alone(hello):
     ):
         good.feed(hello[:16000])
         bad.feed(np.ones(16000, np.float32))
-        faults = [event for event in bad.finish() if isinstance(event, Fault)]
+        with pytest.raises(Unreachable, match="ended the session: the model failed"):
+            bad.finish()
+        faults = [event for event in bad.receive() if isinstance(event, Fault)]
         assert [(fault.code, fault.fatal) for fault in faults] == [("failed", True)]
         good.feed(hello[16000:])
         got = motion(good.finish())
@@ -438,7 +440,8 @@ def test_a_model_that_fails_is_counted_as_that():
     with running(models={"broken": Broken(1, 1, 16000)}) as server:
         with connect(server.url, pace="free") as bad:
             bad.feed(np.ones(16000, np.float32))
-            bad.finish()
+            with pytest.raises(Unreachable, match="the model failed"):
+                bad.finish()
         for _ in range(100):
             text = server.http("/metrics")[2].decode()
             if 'ended_total{reason="failed"} 1.0' in text:
@@ -574,6 +577,92 @@ def test_what_was_dropped_before_a_save_is_counted_once():
             time.sleep(0.02)
         dropped = server.metric("artalk_samples_dropped_total")
         assert 0 < dropped <= 16000 * 5
+
+
+class Ponders(Loud):
+    """Thinks for a third of a second over each step."""
+
+    def step(self, state, samples):
+        time.sleep(0.3)
+        return super().step(state, samples)
+
+
+def test_a_save_after_an_interruption_comes_after_it(hello):
+    key = Settings(secret="shared", workers=1)
+    with (
+        running(key, models={"slow": Ponders(1, 1, 16000)}) as server,
+        connect(server.url, pace="burst") as other,
+        connect(server.url, pace="burst") as live,
+    ):
+        other.feed(hello)
+        live.feed(hello)
+        wait_for(live, Motion)
+        live.interrupt()
+        live.save()
+        assert any(isinstance(event, Interrupted) for event in live.receive())
+
+
+def test_sound_that_comes_too_fast_is_said_once():
+    with running(models={"loud": Loud(1, 1, 16000)}) as server, connect(server.url) as live:
+        for _ in range(2):
+            live.feed(np.zeros(16000 * 5, np.float32))
+            time.sleep(1.3)
+        faults = [event for event in live.receive(1.0) if isinstance(event, Fault)]
+        assert [(fault.code, fault.fatal) for fault in faults] == [("sound_dropped", False)]
+        assert "pace 'free' is for files" in faults[0].message
+
+
+def test_a_save_that_comes_late_does_not_end_what_is_still_to_come(server, hello):
+    with connect(server.url, pace="free", timeout=10.0) as live:
+        live.feed(hello)
+        live._send(protocol.Save())  # what `save` does that gives up too early
+        assert live.finish(30.0)[-1] == Finished(-(-len(hello) * 25 // 16000))
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"pace": "fast"}, "live, burst, free"),
+        ({"seed": -1}, "0 to 2"),
+        ({"sample_rate": 16000.5}, "whole number"),
+        ({"model": 3}, "a model is a text"),
+        ({"style": ["smiling"]}, "names and numbers"),
+        ({"style": "smiling:x"}, "is a number"),
+        ({"style": "smiling,smiling:0.3"}, "smiling twice"),
+        ({"gains": "lips"}, "names and numbers"),
+    ],
+)
+def test_what_no_session_can_be_asked_is_said_before_anything_is_sent(wish, words):
+    with pytest.raises(BadInput, match=words):
+        connect("ws://127.0.0.1:9", **wish)
+
+
+def test_a_mix_may_be_a_text_and_what_is_not_given_none(server, hello):
+    made = []
+    for style in ("smiling:0.3", {"smiling": 0.3}):
+        with connect(server.url, pace="free", style=style, token=None, model=None, sample_rate=16000.0) as live:
+            live.feed(hello[:8000])
+            made.append(motion(live.finish()))
+    np.testing.assert_array_equal(made[0].values, made[1].values)
+
+
+@pytest.mark.parametrize(("sound", "words"), [(np.full(9, np.nan), "NaN"), (np.zeros((9, 2)), "take one channel")])
+def test_sound_that_is_none_is_said_as_a_session_says_it(server, sound, words):
+    with connect(server.url) as live, pytest.raises(BadInput, match=words):
+        live.feed(sound)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("ws://h:1", "ws://h:1/v1/live"),
+        ("http://h:1/", "ws://h:1/v1/live"),
+        ("wss://h/?a=1", "wss://h/v1/live?a=1"),
+        ("wss://h/behind/v1/live?a=1", "wss://h/behind/v1/live?a=1"),
+    ],
+)
+def test_where_the_socket_is(url, address):
+    assert client._address(url) == address
 
 
 def test_a_name_of_any_length_is_refused_in_a_sentence(server):

@@ -662,6 +662,44 @@ def test_a_save_of_another_model_is_refused():
             Session.restore(Loud(), bad)
 
 
+def test_more_may_wait_in_a_save_than_where_it_goes_on():
+    session = Session(Loud(), RATE, "burst", pacing=Pacing(buffer=20.0))
+    session.feed(noise(10.0))
+    there = Session.restore(Loud(), session.save(), Pacing(buffer=5.0))
+    assert there.queued == session.queued
+    with pytest.raises(BufferFull):
+        there.feed(noise(1.0))
+
+
+def test_a_microphone_that_lost_sound_is_waited_for_no_longer_after_a_save():
+    def speak(session, clock):
+        session.feed(noise(0.02))
+        return session.run(clock)
+
+    def lost(moved):
+        session, clock = Session(Loud(), RATE, "live"), 0.0
+        for _ in range(50):
+            speak(session, clock := clock + 0.02)
+        clock += 0.5  # of sound that never comes
+        began, filled = 0.0, []
+        for k in range(60):
+            speak(session, clock - began)
+            if moved and k == 10:
+                session, began = Session.restore(Loud(), session.save()), clock
+            clock += 0.02
+            filled.append(session.counters.samples_filled)
+        assert filled[-1] > 0
+        return filled
+
+    assert lost(moved=True) == lost(moved=False)
+
+
+@pytest.mark.parametrize(("rate", "pace", "words"), [(16000, "fast", "live, burst, free"), (0, "live", "whole rates")])
+def test_a_session_that_cannot_be_is_refused(rate, pace, words):
+    with pytest.raises(BadInput, match=words):
+        Session(Loud(), rate, pace)
+
+
 @settings(max_examples=25)
 @given(st.sampled_from(["live", "burst", "free"]), st.data())
 def test_memory_never_passes_its_bound(pace, data):

@@ -139,7 +139,7 @@ class Generator(ABC):
     def stream(self, condition: Condition = FREE, seed: int = 0, sample_rate: int | None = None) -> "Stream":
         """A live stream; `sample_rate` is that of the sound to come (default: the generator's own)."""
         self.check(condition)
-        return Stream(self, condition, seed, sample_rate or self.sample_rate)
+        return Stream(self, condition, seed, self.sample_rate if sample_rate is None else sample_rate)
 
     @final
     def check(self, condition: Condition) -> None:
@@ -196,7 +196,7 @@ class Stream:
         self._state = generator.begin(condition, seed)
         self._resampler = Resampler(sample_rate, generator.sample_rate)
         self._buffer = np.zeros(0, np.float32)
-        self._sample_rate = sample_rate
+        self._sample_rate = self._resampler.rate_in
         self._heard = 0
         self._made = 0
         self._total: int | None = None

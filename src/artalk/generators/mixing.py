@@ -4,6 +4,7 @@ Mixed as vectors, or as guidance, codes fall to the one side or to the other: fr
 and twice a style is hardly more than once. Motions mix evenly: half of a style lies half-way from none to whole.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -40,6 +41,22 @@ class Part(NamedTuple):
 
 Mixture = tuple[Part, ...]
 """The parts of a stream; their shares add up to 1."""
+
+
+def mix(text: str) -> dict[str, float]:
+    """The shares that "smiling:0.7,lively" says: a name by itself counts whole. Raises `BadInput`."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = (piece.strip() for piece in part.partition(":"))
+        if name in shares:
+            raise BadInput(f"a mix names each style once, got {name} twice in {text!r}")
+        try:
+            shares[name] = float(share or 1)
+        except ValueError:
+            shares[name] = math.nan
+        if not math.isfinite(shares[name]):
+            raise BadInput(f"the share of style {name} is a number, got {share!r}")
+    return shares
 
 
 @final

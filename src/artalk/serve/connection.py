@@ -64,6 +64,9 @@ reset a connection, and what was said last is lost on its way."""
 SAVES_APART = 0.2
 """Seconds between two saves of a session, at least."""
 
+MUCH = 1.0
+"""Seconds of sound that are left out before a client is told so."""
+
 PARTING = 2.0
 """Seconds that a last message may take to be sent."""
 
@@ -195,7 +198,7 @@ class Connection:
         self.closing = asyncio.Event()
         self._heard_at = time.monotonic()
         self._saved_at = 0.0
-        self._failure = False
+        self._failure = self._told = False
         self._allowance = Allowance.of(self.limits)
 
     async def run(self) -> None:
@@ -332,15 +335,14 @@ class Connection:
         match message:
             case Sound():
                 samples = self._decoder.decode(message.data)
-                while session.pace == "free" and session.queued and not session.has_room(len(samples)):
-                    self.engine.wake(self._seat)
-                    await asyncio.sleep(0.01)  # not reading makes the client wait
+                await self._until_there_is_room(len(samples))
                 session.feed(samples)
             case Flush():
                 session.flush()
             case Interrupt():
                 async with self._seat.still():  # frames on their way would come after it
                     session.interrupt(message.frame)
+                    self._deliver(session.events())  # and those that wait are void at once
             case Change():
                 session.change(message.seed, message.style, message.gains)
             case Save():
@@ -348,6 +350,7 @@ class Connection:
                 await asyncio.sleep(max(self._saved_at + SAVES_APART - time.monotonic(), 0.0))
                 self._saved_at = time.monotonic()
                 async with self._seat.still():
+                    self._deliver(session.events())  # who goes on with the state makes what comes after these
                     self._outbox.put(Saved(signed(session.save(), self.secret)))
             case Finish():
                 session.finish()
@@ -355,6 +358,15 @@ class Connection:
                 self._outbox.put(Pong(message.time, self._time))
             case _:
                 raise Refused("bad_message", f"a {type(message).__name__} has no place here", 1002)
+
+    async def _until_there_is_room(self, samples: int) -> None:
+        """At pace "free", not reading makes the client wait; that is not its silence."""
+        session, made = self._seat.session, -1
+        while session.pace == "free" and session.queued and not session.has_room(samples):
+            if session.made > made:
+                made, self._heard_at = session.made, time.monotonic()
+            self.engine.wake(self._seat)
+            await asyncio.sleep(0.01)
 
     async def _receive(self) -> Message:
         event = await self.websocket.receive()
@@ -390,6 +402,7 @@ class Connection:
             if self._seat.clock > self.limits.session_seconds:
                 raise Refused("too_long", f"a session lasts {self.limits.session_seconds:g} s at most", 1001)
             self._count_dropped()
+            self._say_what_was_dropped()
             if self._seat.session.pace != "free":
                 self._outbox.put(self._health())
 
@@ -477,6 +490,19 @@ class Connection:
         self.metrics.frames_dropped.inc(now.frames - self._counted.frames)
         self.metrics.samples_dropped.inc(now.samples - self._counted.samples)
         self._counted = now
+
+    def _say_what_was_dropped(self) -> None:
+        """Once: a file that is fed as a microphone is lost, and nothing but a number of `Health` would tell."""
+        session = self._seat.session
+        seconds = session.counters.samples_dropped / session.sample_rate
+        if seconds < MUCH or self._told:
+            return
+        self._told = True
+        message = (
+            f"{seconds:.1f} s of sound were left out, as they came faster than {session.sample_rate} samples a second: "
+            "pace 'free' is for files, 'burst' for a voice that is made faster than it speaks"
+        )
+        self._complain("sound_dropped", BadInput(message))
 
     def _leave(self, reason: str) -> None:
         seat: Seat | None = getattr(self, "_seat", None)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Seat:
     """Whether the model works on a step of it."""
     held: bool = False
     """Whether no further step is to begin."""
+    newest: int = 0
+    """The number of the frame after all that were made."""
     stepped: float = 0.0
     """When its last step began, by the monotonic clock."""
 
@@ -175,6 +177,8 @@ class Engine:
         for (seat, _), result in zip(jobs, results, strict=True):
             seat.busy = False
             self._finish(seat, result)
+        # Before the others are woken: who still counts as at work would keep them from being worked on.
+        self._working.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         self.wake(*(seat for seat, _ in jobs))
 
     def _due(self) -> list[tuple[Seat, Step]]:
@@ -233,7 +237,9 @@ class Engine:
         for event in events:
             if isinstance(event, Motion):
                 self.metrics.frames.inc(len(event))
-                if session.pace != "free":
+                again = event.start < seat.newest  # after an interruption: long due, and nobody was late
+                seat.newest = max(seat.newest, event.start + len(event))
+                if session.pace != "free" and not again:
                     due = event.start / float(event.fps) + session.latency - session.skew
                     late = seat.clock - due
                     seat.late = max(seat.late, late)

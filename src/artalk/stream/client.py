@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,10 +21,13 @@ from websockets.sync.client import connect as open_socket
 
 from artalk.channels import Channels, Group
 from artalk.errors import BadInput, Unreachable
+from artalk.generators.mixing import mix
 from artalk.motion import Motion
+from artalk.resampler import whole_rate
 from artalk.retarget.maps import SETS
 from artalk.stream import protocol
 from artalk.stream.protocol import (
+    PACES,
     Change,
     Closing,
     Ended,
@@ -103,8 +106,8 @@ class Live:
                 max_queue=None,
                 compression=None,
                 open_timeout=timeout,
-                # A server that is given sound faster than it works reads no pings meanwhile.
-                ping_timeout=None if hello.pace == "free" else PONG,
+                # A server that is given sound faster than it works reads no pings meanwhile; what goes on may be such.
+                ping_timeout=None if hello.pace == "free" or hello.resume else PONG,
                 proxy=None if _loopback(url) else True,
             )
             self._socket = self._open.enter_context(opened)
@@ -160,8 +163,11 @@ class Live:
     def feed(self, samples: FloatArray) -> None:
         """More sound (n,), mono float in -1..1; sends it at once, in messages of half a second at most."""
         block = np.asarray(samples, np.float32)
-        if block.ndim != 1 or not np.isfinite(block).all():
-            raise BadInput(f"a session is fed finite mono sound (samples,), got shape {block.shape}")
+        if block.ndim != 1:
+            hint = ": take one channel, or the mean of all" if block.ndim == 2 else ""
+            raise BadInput(f"a session is fed mono sound (samples,), got shape {block.shape}{hint}")
+        if not np.isfinite(block).all():
+            raise BadInput(f"a session is fed finite sound, got NaN or infinity among {len(block)} samples")
         step = max(int(BLOCK_SECONDS * self.sample_rate), 1)
         for start in range(0, len(block), step):
             self._send(Sound(block[start : start + step].astype("<f4").tobytes()))
@@ -180,8 +186,9 @@ class Live:
         style: str | Mapping[str, float] | None = None,
         gains: Mapping[str, float] | None = None,
     ) -> None:
-        """Go on with another seed, style or gains; None leaves each, a style {} is none."""
-        self._send(Change(seed, {style: 1.0} if isinstance(style, str) else style, gains))
+        """Go on with another seed, style or gains, as in `connect`; None leaves each, a style {} is none."""
+        _check_seed(seed)
+        self._send(Change(seed, _shares(style), _table("gains", gains)))
 
     def ping(self) -> None:
         """Measure `round_trip`: the answer comes with what is received next."""
@@ -196,7 +203,7 @@ class Live:
         self._send(Save())
         deadline = time.monotonic() + self._timeout
         while self._saved is None:
-            event = self._event(deadline - time.monotonic())
+            event = self._event(deadline - time.monotonic(), saves=True)
             if event is not None:
                 self._waiting.append(event)
             elif self._saved is None:
@@ -226,7 +233,10 @@ class Live:
                 return
 
     def finish(self, timeout: float | None = None) -> list[Event]:
-        """End the sound; all that is still to come, up to `Finished`."""
+        """End the sound; all that is still to come, up to `Finished`.
+
+        Raises `Unreachable` where the server ends the session before; what came until then can still be received.
+        """
         self._send(Finish())
         while not (self._waiting and _is_last(self._waiting[-1])):
             event = self._event(self._timeout if timeout is None else timeout)
@@ -234,6 +244,8 @@ class Live:
                 raise Unreachable("the server did not finish in time")
             self._waiting.append(event)
         self._over = True
+        if isinstance(self._waiting[-1], Fault):
+            raise Unreachable(f"the server ended the session: {self._fault}")
         events = list(self._waiting)
         self._waiting.clear()
         return events
@@ -242,8 +254,8 @@ class Live:
         """Leave."""
         self._open.close()
 
-    def _event(self, timeout: float | None) -> Event | None:
-        """The next event, or None where none comes in time."""
+    def _event(self, timeout: float | None, saves: bool = False) -> Event | None:
+        """The next event, or None where none comes in time, or where a state comes that somebody `saves`."""
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
         while True:
             message = self._next(None if deadline is None else max(deadline - time.monotonic(), 0.0))
@@ -265,7 +277,8 @@ class Live:
                     self.round_trip = time.monotonic() - message.time
                 case Saved():
                     self._saved = message.state
-                    return None
+                    if saves:
+                        return None
                 case Placed() | Ended() | Interrupted() | Finished() | Fault() | Closing():
                     return message
                 case _:
@@ -307,11 +320,10 @@ class Live:
         self._left = True
         with suppress(Unreachable):
             while True:
-                saved, event = self._saved, self._event(LEAVING)
-                if event is not None:
-                    self._waiting.append(event)
-                elif self._saved is saved:
+                event = self._event(LEAVING)
+                if event is None:
                     return
+                self._waiting.append(event)
 
 
 def connect(
@@ -319,32 +331,64 @@ def connect(
     *,
     sample_rate: int = 16000,
     pace: Pace = "live",
-    model: str = "",
+    model: str | None = None,
     style: str | Mapping[str, float] | None = None,
     seed: int = 0,
     gains: Mapping[str, float] | None = None,
-    token: str = "",
+    token: str | None = None,
     resume: bytes = b"",
     timeout: float = 10.0,
 ) -> Live:
     """A live session at the server `url`, ws:// or wss://; see `Live`.
 
     `pace` is "live" for a microphone, "burst" for speech that comes faster than it is spoken, "free" for as fast as
-    it goes; see `artalk.stream.protocol.Pace`. Raises `Unreachable` where no server answers, `Refused` where it will
-    not have us.
+    it goes; see `artalk.stream.protocol.Pace`. `style` is a name, a mix such as "smiling:0.7,lively:0.3" or a table of
+    shares; `seed` lies within 0 and 2^32 - 1. With `resume`, what `Live.save` gave, a session goes on as it was: its
+    pace, seed, style and gains are its own. Raises `Unreachable` where no server answers, `Refused` where it will not
+    have us, `BadInput` for what no session can be asked.
     """
-    shares = {style: 1.0} if isinstance(style, str) else style
+    rate = whole_rate(sample_rate)
+    if rate is None:
+        raise BadInput(f"a sample rate is a whole number of samples a second, got {sample_rate!r}")
+    if pace not in PACES:
+        raise BadInput(f"a pace is {', '.join(PACES)}, got {pace!r}")
+    _check_seed(seed)
     hello = Hello(
-        sample_rate=sample_rate,
+        sample_rate=rate,
         pace=pace,
         seed=seed,
-        model=model,
-        token=token,
-        style=shares or {},
-        gains=gains or {},
+        model=_text("model", model),
+        token=_text("token", token),
+        style=_shares(style) or {},
+        gains=_table("gains", gains) or {},
         resume=resume,
     )
     return Live(url, hello, timeout)
+
+
+def _shares(style: str | Mapping[str, float] | None) -> Mapping[str, float] | None:
+    """A style as shares of names; an empty text is none."""
+    if isinstance(style, str):
+        return mix(style) if style else {}
+    return _table("a style", style)
+
+
+def _table(what: str, given: Any) -> Mapping[str, float] | None:
+    if not isinstance(given, Mapping | None):
+        raise BadInput(f"{what}: a table of names and numbers is wanted, got {given!r}")
+    return cast("Mapping[str, float] | None", given)
+
+
+def _text(what: str, given: Any) -> str:
+    """A text that may not be given, as that of a variable that is not set."""
+    if not isinstance(given, str | None):
+        raise BadInput(f"a {what} is a text, got {type(given).__name__}")
+    return given or ""
+
+
+def _check_seed(seed: int | None) -> None:
+    if seed is not None and not 0 <= seed < 2**32:
+        raise BadInput(f"a seed is 0 to 2^32 - 1, got {seed}")
 
 
 def _is_last(event: Event) -> bool:
@@ -361,7 +405,9 @@ def _loopback(url: str) -> bool:
 def _address(url: str) -> str:
     """The live socket of a server whose address was given with or without a path."""
     base = url.replace("http", "ws", 1) if url.startswith("http") else url
-    return base if base.count("/") > 2 and not base.endswith("/") else f"{base.rstrip('/')}/v1/live"
+    bare, mark, query = base.partition("?")
+    whole = bare if bare.count("/") > 2 and not bare.endswith("/") else f"{bare.rstrip('/')}/v1/live"
+    return f"{whole}{mark}{query}"
 
 
 def _why(error: InvalidStatus) -> str:

@@ -60,6 +60,9 @@ Pace: TypeAlias = Literal["live", "burst", "free"]
 `free`: no clock; every frame goes out as soon as it is made, and none while there is no sound.
 """
 
+PACES: tuple[Pace, ...] = get_args(Pace)
+"""Their names."""
+
 
 class BadMessage(BadInput):
     """Bytes that are no message of the protocol."""

@@ -23,7 +23,7 @@ from artalk.motion import Motion, exact_fps
 from artalk.stream.backlog import Backlog, Mark
 from artalk.stream.backlog import BufferFull as BufferFull
 from artalk.stream.glide import SHUT, Glide, Shutting
-from artalk.stream.protocol import Ended, Finished, Interrupted, Pace, Placed
+from artalk.stream.protocol import PACES, Ended, Finished, Interrupted, Pace, Placed
 from artalk.stream.state import BadState, pack, unpack, unpack_like
 
 FloatArray = NDArray[np.float32]
@@ -97,14 +97,16 @@ class Session:
     ) -> None:
         gains, style = dict(gains or {}), _wished(style)
         edit.check(gains, generator.channels)
+        if pace not in PACES:
+            raise BadInput(f"a pace is {', '.join(PACES)}, got {pace!r}")
         self.generator = generator
-        self.sample_rate = sample_rate
         self.pace: Pace = pace
         self.pacing = pacing or Pacing()
         self.counters = Counters()
         self.turn = 0
         self.finished = False
         self._stream = generator.stream(Condition(style), seed, sample_rate)
+        self.sample_rate = int(sample_rate)  # whole, as the stream has taken it
         self._seed, self._style, self._gains = seed, style, gains
         self._fps = float(generator.fps)
         self._backlog = Backlog(math.ceil(self._waiting_seconds() * sample_rate))
@@ -517,6 +519,7 @@ class Session:
             shift=self._shift,
             now=self.now,
             since_sound=self.now - self._last_sound,
+            lacking=None if self._lacking is None else self.now - self._lacking,
             block=self._block,
             new_sound=self._new_sound,
             speaking=self._speaking,
@@ -544,8 +547,9 @@ class Session:
             raise BadState(f"the session was {snapshot.generator!r}'s, got {generator.name!r} to go on with")
         if snapshot.version != generator.version:
             raise BadState(f"the session was that of another version of {generator.name!r}: begin a new one")
-        pace = _pace(snapshot.pace)
-        session = cls(generator, snapshot.sample_rate, pace, snapshot.seed, pacing=pacing)
+        if snapshot.pace not in PACES:
+            raise BadState(f"a pace is {', '.join(PACES)}, got {snapshot.pace!r}")
+        session = cls(generator, snapshot.sample_rate, snapshot.pace, snapshot.seed, pacing=pacing)
         stream = session._stream
         stream.standing = replace(snapshot.standing, tail=unpack_like(stream.standing.tail, tail))
         stream.state = unpack_like(stream.state, state)
@@ -559,9 +563,11 @@ class Session:
         self.counters, self.turn, self._shift = snapshot.counters, snapshot.turn, snapshot.shift
         self.began = self._skew = snapshot.now
         self._last_sound = snapshot.now - snapshot.since_sound
+        self._lacking = None if snapshot.lacking is None else snapshot.now - snapshot.lacking
         self._block, self._new_sound = snapshot.block, snapshot.new_sound
         self._speaking, self.finished, self._displaced = snapshot.speaking, snapshot.finished, True
-        self._backlog = Backlog(self._backlog.most, snapshot.taken)
+        # Where it goes on, less may be allowed to wait than where it was saved.
+        self._backlog = Backlog(max(self._backlog.most, len(snapshot.waiting)), snapshot.taken)
         for at, mark in (*snapshot.marks, (snapshot.taken + len(snapshot.waiting), "")):
             rest = at - self._backlog.taken - len(self._backlog)
             self._backlog.push(snapshot.waiting[len(self._backlog) :][: max(rest, 0)])
@@ -589,6 +595,7 @@ class Snapshot:
     shift: int
     now: float
     since_sound: float
+    lacking: float | None
     block: float
     new_sound: bool
     speaking: bool
@@ -638,13 +645,6 @@ def _without(events: list[Event], first: int) -> list[Event]:
         elif event.start < first:
             kept.append(event.cut(0, first - event.start))
     return kept
-
-
-def _pace(text: str) -> Pace:
-    for pace in ("live", "burst", "free"):
-        if text == pace:
-            return pace
-    raise BadState(f"a pace is live, burst or free, got {text!r}")
 
 
 def _mark(text: str) -> Mark:
