@@ -22,7 +22,7 @@ voice = artalk.listen(Path(__file__).parent / "hello.flac").cut(0, 2)
 outputs = [open_output(url) for url in sys.argv[1:] or ["livelink://127.0.0.1"]]
 
 with serving() as url, artalk.connect(url, sample_rate=voice.sample_rate, pace="burst") as live:
-    delay, face, frame, ends = live.latency + NETWORK, Playout(float(live.fps)), 0, None
+    delay, face, frame, ends = live.latency + NETWORK, Playout(float(live.fps)), -1, None
     live.feed(voice.samples)  # as it comes from a text-to-speech; `live.interrupt()` when the listener speaks up
     live.flush()
     while ends is None or live.now - delay < ends:
@@ -38,12 +38,13 @@ with serving() as url, artalk.connect(url, sample_rate=voice.sample_rate, pace="
                     ends = event.frame / float(live.fps)
                 case Fault():
                     print(event.message)
+        # By the clock: work that takes longer leaves frames out and delays none.
+        frame = max(frame + 1, int(live.now * FPS))
         pose = face.at(live.now - delay)
         if pose is not None:
             for output in outputs:
                 output.send(pose, frame, FPS)
-        frame += 1
-        time.sleep(float(1 / FPS))
+        time.sleep(max(0.0, float((frame + 1) / FPS) - live.now))
 
 for output in outputs:
     print(f"{output.name}: {output.sent} frames sent, {output.lost} lost")

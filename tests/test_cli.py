@@ -219,6 +219,8 @@ MISTAKES = [
     (["shards", "{tmp}", "-o", "x/"], "a corpus is a folder with index.json"),
     (["live", "--to", "livelink://localhost"], "--mic or --file"),
     (["live", "--mic", "--file", "{hello}", "--to", "livelink://localhost"], "--mic or --file"),
+    (["live", "--test", "--mic", "--to", "livelink://localhost"], "leave out --mic"),
+    (["live", "--test", "--file", "{hello}", "--to", "livelink://localhost"], "leave out --file"),
     (["live", "--file", "none.wav", "--to", "livelink://localhost"], "no sound file 'none.wav'"),
     (["live", "--file", "{hello}", "--to", "osc://localhost"], "an output is livelink"),
     (["live", "--file", "{hello}", "--to", "vmc://localhost?names=klingon"], "names of expressions are vrm0"),

@@ -5,8 +5,10 @@ import json
 import logging
 import re
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -494,6 +496,9 @@ def live(
     to: Annotated[list[str], typer.Option("--to", help="livelink://HOST:PORT, vmc://HOST, ifacialmocap://HOST; more.")],
     file: Annotated[str | None, typer.Option("--file", help="A sound file, at the pace at which it is heard.")] = None,
     mic: Annotated[bool, typer.Option("--mic", help="The microphone (extra live).")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="No sound: jaw, blink, smile and head in turn, to see whether all works.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help="Name or number of the microphone.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="The file again and again.")] = False,
     channel: Channel = None,
@@ -507,13 +512,20 @@ def live(
     """Drive other tools while somebody speaks: Live Link Face, VMC, iFacialMocap.
 
     artalk live --mic --to livelink://192.168.1.20 --to vmc://localhost:39539
+
+    artalk live --test --to vmc://localhost
     """
+    from artalk.live import trial
     from artalk.live.output import open_output
     from artalk.live.performance import Performance
     from artalk.live.source import File, Microphone
 
+    if test:
+        _refuse_for_test(mic=mic, file=file, device=device, loop=loop, channel=channel, style=style, gain=gain)
+        _perform(trial.Trial([open_output(url) for url in to], exact_fps(fps)), lambda: trial.SAYS, quiet)
+        return
     if mic == (file is not None):
-        raise BadInput("say what to hear: --mic or --file SOUND")
+        raise BadInput("say what to hear: --mic or --file SOUND (--test needs neither)")
     if mic and channel is not None:
         raise BadInput("--channel is for --file: a microphone is heard as one channel")
     outputs = [open_output(url) for url in to]
@@ -521,18 +533,10 @@ def live(
     wish = api.condition(generator, style).style
     source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
-    try:
-        performance.run(_level(quiet), lambda: _say(f"the face is {performance.delay:.2f} s behind the sound", quiet))
-        gone = mic  # a microphone that is there has no end
-    except KeyboardInterrupt:
-        _say("stopped", quiet)
-        gone = False
-    for output in outputs:
-        nobody = "; nobody seems to listen there" if 4 * output.lost > output.sent else ""
-        _say(f"{output.name}: {output.sent} frames sent, {output.lost} lost{nobody}", quiet)
+    ended = _perform(performance, lambda: f"the face is {performance.delay:.2f} s behind the sound", quiet)
     if source.lost:
         _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
-    if gone:
+    if mic and ended:  # a microphone that is there has no end
         raise BadInput("the microphone is gone: plug it in and begin again")
 
 
@@ -554,12 +558,12 @@ def serve(
 
     artalk serve --port 8765
     """
-    from artalk.config import load as load_config
     from artalk.config import with_values
     from artalk.serve import app as server
     from artalk.serve.settings import Settings
+    from artalk.serve.settings import load as load_settings
 
-    settings = load_config(Settings, config) if config else Settings()
+    settings = load_settings(config) if config else Settings()
     said = {"host": host, "port": port, "model": model, "token": token, "origins": tuple(origin or ()) or None}
     settings = with_values(settings, **{name: value for name, value in said.items() if value is not None})
     server.run(settings, log_json)
@@ -719,6 +723,60 @@ def _training(quiet: bool) -> Callable[[Any], None]:
         talk.print(f"{line}  {figures}" if figures else line, end="\n" if figures else "\r")
 
     return report
+
+
+def _refuse_for_test(**options: Any) -> None:
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise BadInput(f"--test moves the face by itself, without sound: leave out --{name}")
+
+
+def _perform(show: Any, says: Callable[[], str], quiet: bool) -> bool:
+    """Run a live show and say how it goes; whether it came to an end by itself."""
+    from artalk.live.news import verdict
+
+    try:
+        with _sigterm_as_ctrl_c():
+            show.run(_watch(show.outputs, quiet), lambda: _say(says(), quiet))
+        ended = True
+    except KeyboardInterrupt:
+        _say("stopped", quiet)
+        ended = False
+    for output in show.outputs:
+        _say(verdict(output), quiet)
+    return ended
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Generator[None]:
+    """A service that is stopped, or a plain `kill`, ends what runs as Ctrl-C does: the face comes to rest."""
+    if threading.current_thread() is not threading.main_thread():  # no other may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+WIDTH = 60
+"""Columns of a line that lives on a terminal: a shorter one would leave its end standing."""
+
+
+def _watch(outputs: Sequence[Any], quiet: bool) -> Callable[[Any], None] | None:
+    """Says what changes at the outputs, beside the mouth."""
+    from artalk.live.news import News
+
+    news, level = News(outputs), _level(quiet)
+
+    def look(tick: Any) -> None:
+        for line in news.lines():
+            _say(line.ljust(WIDTH) if level else line, quiet)
+        if level:
+            level(tick)
+
+    return None if quiet else look
 
 
 def _level(quiet: bool) -> Callable[[Any], None] | None:

@@ -1,5 +1,6 @@
 """Datagrams that arrive, receivers that come and go, addresses that are none."""
 
+import errno
 import socket
 import threading
 import time
@@ -107,11 +108,117 @@ def test_an_address_that_cannot_be_reached_is_not_the_end(monkeypatch, receiver)
     output.close()
 
 
+def of_ipv4(*addresses):
+    """What the system answers who asks for a host of these addresses."""
+    return lambda *where, **how: [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", address) for address in addresses]
+
+
+def test_an_address_that_cannot_be_connected_to_hides_no_other(monkeypatch, receiver):
+    """No socket may speak to all of a network unasked, so the first address always fails; it once did for good."""
+    monkeypatch.setattr(socket, "getaddrinfo", of_ipv4(("255.255.255.255", 9), receiver.getsockname()))
+    output = open_output("livelink://pc.example")
+    for frame in range(3):
+        output.send(REST, frame, FPS)
+    assert receiver.recv(4096).startswith(b"\x06")
+    assert (output.sent, output.lost) == (3, 0)
+    assert output.trouble is None
+    output.close()
+
+
+class Failing(socket.socket):
+    """A socket whose sends fail as `errors` say, by the host that they go to: an error for all, or a list of them."""
+
+    errors: dict[str, list[OSError] | OSError] = {}
+    opened = 0
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        Failing.opened += 1
+
+    def send(self, data, flags=0):
+        found = self.errors.get(self.getpeername()[0], [])
+        if isinstance(found, OSError):
+            raise found
+        if found:
+            raise found.pop(0)
+        return super().send(data, flags)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    monkeypatch.setattr("artalk.live.output.socket.socket", Failing)
+    monkeypatch.setattr(Failing, "opened", 0)
+
+    def fail(errors):
+        monkeypatch.setattr(Failing, "errors", errors)
+
+    return fail
+
+
+def test_an_address_without_a_way_is_left_for_the_next(monkeypatch, receiver, failing):
+    failing({"127.0.0.2": OSError(errno.ENETUNREACH, "Network is unreachable")})
+    place = receiver.getsockname()
+    monkeypatch.setattr(socket, "getaddrinfo", of_ipv4(("127.0.0.2", place[1]), place))
+    output = open_output("livelink://pc.example")
+    for frame in range(3):
+        output.send(REST, frame, FPS)
+    assert (output.sent, output.lost) == (2, 1)
+    assert receiver.recv(4096).startswith(b"\x06")
+    output.close()
+
+
+def test_the_only_address_without_a_way_is_let_go_and_looked_up_again(monkeypatch, receiver, failing):
+    failing({"127.0.0.1": OSError(errno.ENETUNREACH, "Network is unreachable")})
+    monkeypatch.setattr("artalk.live.output.RETRY", 0.0)
+    output = open_output(f"livelink://127.0.0.1:{receiver.getsockname()[1]}")
+    output.send(REST, 0, FPS)
+    assert (output.sent, output.lost) == (0, 1)
+    assert output.trouble == "cannot be reached"
+    failing({})
+    for frame in range(1, 20):
+        output.send(REST, frame, FPS)
+        time.sleep(0.005)
+    assert receiver.recv(4096).startswith(b"\x06")
+    output.close()
+
+
+def test_a_full_buffer_costs_one_frame(receiver, failing):
+    """Whoever let the socket go for it lost a second."""
+    failing({"127.0.0.1": [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")]})
+    output = open_output(f"livelink://127.0.0.1:{receiver.getsockname()[1]}")
+    for frame in range(5):
+        output.send(REST, frame, FPS)
+    assert (output.sent, output.lost) == (4, 1)
+    assert Failing.opened == 1
+    assert output.trouble is None
+    output.close()
+
+
 def test_a_host_that_is_nowhere_is_no_error():
     output = open_output("vmc://no-such-host.invalid")
     for frame in range(3):
         output.send(REST, frame, FPS)
     assert (output.sent, output.lost, output.port) == (0, 3, 39539)
+
+
+def test_a_host_that_is_not_there_yet_is_a_trouble_until_it_is(monkeypatch, receiver):
+    monkeypatch.setattr("artalk.live.output.RETRY", 0.0)
+    monkeypatch.setattr("artalk.live.trouble.PATIENCE", 0.0)
+
+    def nowhere(*where, **how):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    output = open_output("vmc://pc.example")
+    output.send(REST, 0, FPS)
+    assert output.trouble == output.last_trouble == "no such host"
+    monkeypatch.setattr(socket, "getaddrinfo", of_ipv4(receiver.getsockname()))
+    for frame in range(1, 20):
+        output.send(REST, frame, FPS)
+        time.sleep(0.005)
+    assert (output.trouble, output.last_trouble) == (None, "no such host")
+    assert receiver.recv(4096).startswith(b"#bundle")
+    output.close()
 
 
 def test_a_slow_name_server_holds_nobody_up(monkeypatch, receiver):

@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as open_socket
 
 import artalk
 from artalk.formats import files
-from artalk.serve.app import PAGE, _News
+from artalk.serve.app import PAGE, _listen, _News
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits, Settings
 from artalk.serve.work import MEDIA_TYPES, Order, Result, Workshop
@@ -112,6 +113,19 @@ def test_progress_comes_as_events(server, hello):
     assert said[-1][1]["code"] == "bad_input"
 
 
+@pytest.mark.parametrize("query", ["format=csv", "format=csv&fps=30", "format=gif&fps=10&size=16", "format=csv&seed=1"])
+def test_progress_goes_one_way_and_to_its_end(server, hello, query):
+    """A film's, too, whose frames are made first and drawn then."""
+    sound = riff(np.zeros(0) if "seed" in query else hello)
+    said = list(events(server.http(f"/v1/animate?{query}", sound, accept="text/event-stream")[2]))
+    assert said.pop()[0] == "result"
+    done, totals = [facts["done"] for _, facts in said], {facts["total"] for _, facts in said}
+    assert done == sorted(done)
+    assert done[0] == 0
+    assert totals == {done[-1]}
+    assert done[-1] == (70 if "gif" in query else 1 if "seed" in query else 50)
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -129,6 +143,8 @@ def test_progress_comes_as_events(server, hello):
         ("gains=head", "bad_input"),
         ("style=happy", "bad_input"),
         ("style=happy:much", "bad_input"),
+        ("style=smiling:0.3,smiling:0.3", "bad_input"),
+        ("gains=head:0.5,lips:1,head:2", "bad_input"),
         ("size=100000", "bad_input"),
         ("rig=/etc/passwd", "bad_input"),
         ("seed=1&seed=2", "bad_input"),
@@ -143,10 +159,53 @@ def test_a_body_that_is_no_sound_or_too_much_is_refused(wav):
         assert server.fault("/v1/animate", b"") == (400, "bad_input")
         assert server.fault("/v1/animate", b"RIFF" + bytes(60)) == (400, "bad_input")
         assert server.fault("/v1/animate", wav) == (413, "too_large")
-    with running(Settings(limits=Limits(job_seconds=1e-6), drain_seconds=0.1)) as server:
-        assert server.fault("/v1/animate", wav)[0] == 503
     with running(Settings(limits=Limits(upload_seconds=0.5), drain_seconds=0.1)) as server:
-        assert server.fault("/v1/animate", wav) == (400, "bad_input")
+        status, _, body = server.http("/v1/animate", wav)
+    assert status == 400
+    assert json.loads(body)["message"].endswith(
+        "holds more than 0.5 seconds of sound, the limit of this server (upload_seconds): cut it"
+    )
+
+
+def test_who_runs_out_of_time_is_told_what_helps(wav):
+    limits = Limits(job_seconds=1e-6)
+    with running(Settings(limits=limits, drain_seconds=0.1), {"loud": Loud(rate=16000)}) as server:
+        for form, helps in (
+            ("csv", "cut the sound; "),
+            ("mp4", "a lower fps, a far smaller size or less sound, or for an npz"),
+        ):
+            status, headers, body = server.http(f"/v1/animate?format={form}", wav)
+            said = json.loads(body)
+            assert (status, said["code"]) == (503, "out_of_time")
+            assert helps in said["message"]
+            assert said["message"].endswith("whoever runs the server may raise job_seconds")
+            assert headers["retry-after"]
+
+
+def test_a_form_is_told_to_be_none(server, wav):
+    """Which curl -F sends; curl -d changes the bytes, and names them as curl --data-binary does, which does not."""
+    form = "multipart/form-data; boundary=x"
+    status, _, body = server.http(
+        "/v1/animate", b'--x\r\nContent-Disposition: form-data; name="file"', Content_Type=form
+    )
+    said = json.loads(body)
+    assert (status, said["code"]) == (415, "form")
+    assert said["message"].endswith("send the file's bytes as the body: curl --data-binary @file")
+    encoded, hint = "application/x-www-form-urlencoded", "curl --data-binary @file"
+    changed = wav.translate(None, b"\0\r\n")
+    status, _, body = server.http("/v1/animate", changed, Content_Type=encoded)
+    assert status == 400
+    assert json.loads(body)["message"].endswith(hint)
+    told = server.http("/v1/animate", changed, Content_Type=encoded, accept="text/event-stream")[2]
+    assert list(events(told))[-1][1]["message"].endswith(hint)
+    assert hint not in server.http("/v1/animate", changed, Content_Type="audio/wav")[2].decode()
+    assert server.http("/v1/animate", wav, Content_Type=encoded)[0] == 200
+
+
+def test_the_smallest_pictures_are_no_hindrance(wav):
+    with running(Settings(limits=Limits(pixels=64), drain_seconds=0.1), {"loud": Loud(rate=16000)}) as server:
+        assert server.http("/v1/animate", wav)[0] == 200
+        assert server.fault("/v1/animate?size=65", wav) == (400, "bad_input")
 
 
 def test_a_strange_host_page_or_token_is_refused(server, wav):
@@ -180,6 +239,49 @@ def test_it_says_how_it_is(server):
     assert "artalk_frame_late_seconds_bucket" in server.http("/metrics")[2].decode()
     assert server.fault("/nothing") == (404, "not_found")
     assert server.fault("/v1/animate")[0] == 405
+
+
+def test_a_full_server_is_not_ready():
+    limits = Limits(sessions=1)
+    with running(Settings(limits=limits, drain_seconds=0.1), {"loud": Loud(rate=16000)}) as server:
+        with connect(server.url):
+            status, headers, body = server.http("/ready")
+            said = json.loads(body)
+            assert (status, said["status"], said["code"]) == (503, "busy", "busy")
+            assert headers["retry-after"]
+            assert server.http("/health")[0] == 200
+        deadline = time.monotonic() + 10
+        while server.http("/ready")[0] != 200:
+            assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("path", ["/studio", "/?x=1", "/v1/animate", "/v1/live/"])
+def test_a_socket_elsewhere_is_told_where_it_is(server, path, caplog):
+    with caplog.at_level("INFO", "artalk.serve.guard"), pytest.raises(InvalidStatus) as refused:
+        open_socket(f"{server.url}{path}")
+    answer = refused.value.response
+    assert answer.status_code == 404
+    assert json.loads(answer.body) == {"code": "not_found", "message": "the live socket is at /v1/live"}
+    (line,) = (line for line in caplog.records if line.message == "socket refused")
+    assert (line.code, line.path) == ("not_found", path.partition("?")[0])
+
+
+def test_a_refused_socket_leaves_a_line_that_names_its_page(server, caplog):
+    with caplog.at_level("INFO", "artalk.serve.guard"), pytest.raises(InvalidStatus):
+        connect_as(server, "https://evil.example")
+    (line,) = (line for line in caplog.records if line.message == "socket refused")
+    assert (line.code, line.origin) == ("strange_origin", "https://evil.example")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_who_never_reads_is_left_by_the_system():
+    with (
+        _listen(Settings(port=0, limits=Limits(idle_seconds=2.5))) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
+    _listen(Settings(port=0, limits=Limits(idle_seconds=1e9))).close()
 
 
 def test_every_answer_is_guarded(server):

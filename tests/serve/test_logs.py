@@ -1,11 +1,12 @@
 """The server's log: a line a fact, whatever a client has said."""
 
+import asyncio
 import json
 import logging
 
 import pytest
 
-from artalk.serve.logs import Json, Plain
+from artalk.serve.logs import Json, Plain, is_news
 
 
 def record(**facts):
@@ -26,3 +27,11 @@ def test_what_a_client_says_stays_in_its_line(said):
     assert plain.isprintable()
     assert len(machine.splitlines()) == 1
     assert json.loads(machine)["format"] == said
+
+
+def test_what_the_http_server_takes_for_a_fault_leaves_no_line():
+    ended = asyncio.CancelledError("Task cancelled, timeout graceful shutdown exceeded")
+    assert not is_news(record(msg="ASGI callable returned without completing handshake."))
+    assert not is_news(record(msg="Exception in ASGI application\n", exc_info=(type(ended), ended, None)))
+    assert is_news(record(msg="Exception in ASGI application\n", exc_info=(OSError, OSError("broken"), None)))
+    assert is_news(record())

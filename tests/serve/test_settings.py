@@ -8,9 +8,11 @@ import pytest
 
 from artalk.channels import ARKIT
 from artalk.config import from_toml
-from artalk.errors import BadInput
-from artalk.serve.settings import Limits, Settings
+from artalk.errors import BadFile, BadInput
+from artalk.serve.settings import Limits, Settings, load
 from artalk.stream.protocol import Frames, Hello, encode
+from artalk.stream.session import Session
+from tests.stream.generators import Loud
 
 
 def test_the_settings_in_the_docs_are_the_defaults():
@@ -63,8 +65,60 @@ def test_an_address_says_where_it_ends():
 
 
 def test_limits_are_above_nothing():
-    with pytest.raises(BadInput, match="sessions is above 0"):
+    with pytest.raises(BadInput, match="sessions is a finite number above 0, got 0"):
         Limits(sessions=0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"idle_seconds": float("nan")}, "idle_seconds is a finite number above 0, got nan"),
+        ({"session_seconds": float("inf")}, "session_seconds is a finite number above 0, got inf"),
+        ({"jobs": -1}, "jobs is a finite number above 0, got -1"),
+        ({"lowest_rate": 48000, "highest_rate": 16000}, "lowest_rate is at most highest_rate, got 48000 and 16000"),
+        ({"pixels": 8}, "16 to 4096, got 8"),
+        ({"pixels": 5000}, "16 to 4096, got 5000"),
+    ],
+)
+def test_limits_make_sense(wrong, says):
+    with pytest.raises(BadInput, match=says):
+        Limits(**wrong)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
+def test_a_drain_takes_its_time_and_ends(seconds):
+    Settings(drain_seconds=0.0)
+    with pytest.raises(BadInput, match="drain_seconds is a finite number of at least 0, got"):
+        Settings(drain_seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.toml", "drain_seconds = nan", "drain_seconds is a finite number of at least 0, got nan"),
+        ("a.toml", "[limits]\nlowest_rate = 200000", "limits: lowest_rate is at most highest_rate"),
+        ("a.toml", "porte = 1", "unknown key 'porte'"),
+        ("a.toml", "port 1", "no TOML: Expected '='"),
+        ("a.json", "{port}", "no JSON: Expecting property name"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_of_it(tmp_path, name, text, says):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises((BadInput, BadFile)) as wrong:
+        load(str(path))
+    assert str(wrong.value).startswith(f"{path}: {says}")
+
+
+def test_a_file_says_what_differs(tmp_path):
+    (tmp_path / "a.toml").write_text("[limits]\njobs = 3")
+    assert load(str(tmp_path / "a.toml")) == Settings(limits=Limits(jobs=3))
+
+
+def test_the_largest_saved_session_comes_back_in_a_message():
+    session = Session(Loud(rate=16000), Limits().highest_rate, "burst")
+    session.feed(np.zeros(int(Settings().pacing.buffer * session.sample_rate), np.float32))
+    assert 16 << 20 < len(encode(Hello(sample_rate=192000, resume=session.save()))) + 32 < Limits().message_bytes
 
 
 def test_the_page_of_30_lines_speaks_our_bytes():

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,16 @@ class Moody(Generator):
     def _smile(self, condition):
         shares = condition.style or {}
         return shares.get("smiling", 0) / max(sum(shares.values()), 1e-9)
+
+
+class Slow(Moody):
+    """A model that works a little faster than one speaks."""
+
+    name = "slow"
+
+    def step(self, state, samples):
+        time.sleep(0.1)
+        return super().step(state, samples)
 
 
 class InFlame(Moody):
@@ -427,6 +438,29 @@ def test_the_view_stays_when_the_picture_has_another_shape(studio):
     np.testing.assert_allclose(studio.page.evaluate(view), [0, 0, 1], atol=1e-3)
 
 
+def test_the_picture_is_drawn_again_by_another_card_and_for_another_screen(browser, server, short):
+    studio = open_studio(browser, address(server))
+    with studio.page:
+        studio.open_sound(short)
+        studio.until("s.mode === 'take' && s.whole && !s.playing")
+        studio.page.wait_for_timeout(1500)  # then nothing moves any more
+        studio.page.evaluate(
+            """() => {
+                const { canvas, renderer } = studio.stage;
+                const restore = () => setTimeout(() => renderer.forceContextRestore(), 100);
+                canvas.addEventListener("webglcontextlost", restore);
+                canvas.addEventListener("webglcontextrestored", () => (window.restored = true));
+                renderer.forceContextLoss();
+            }"""
+        )
+        studio.until("window.restored && studio.stage.renderer.info.render.frame > 0")
+        screen = {"width": 420, "height": 420, "deviceScaleFactor": 2, "mobile": False}
+        studio.page.context.new_cdp_session(studio.page).send("Emulation.setDeviceMetricsOverride", screen)
+        studio.until("devicePixelRatio === 2")
+        studio.until("studio.stage.renderer.getPixelRatio() === Math.max(2 * studio.stage.share, 0.5)")
+        assert studio.complaints == []
+
+
 @pytest.mark.parametrize("limits", [Limits(upload_seconds=0.5), Limits(upload_bytes=44 + RATE)])
 def test_a_recording_ends_where_the_server_takes_no_more(browser, limits):
     with running(Settings(limits=limits, drain_seconds=0.1), models={"moody": Moody()}) as small:
@@ -688,6 +722,97 @@ def test_a_full_server_is_said_and_asked_again(browser):
         second.page.close()
 
 
+HURRIED = """
+const every = window.setInterval;
+window.setInterval = (work, ms) => every(work, ms < 5000 ? ms : ms / 10);
+"""
+"""A page whose seconds between two pings are tenths."""
+
+
+def test_a_take_that_takes_long_is_waited_for(browser):
+    """Longer than a server waits for a word: after its sound there is nothing to say. It is sought in meanwhile."""
+    limits = Limits(idle_seconds=3)
+    with running(Settings(limits=limits, drain_seconds=0.1), models={"slow": Slow()}) as slow:
+        studio = open_studio(browser, address(slow), HURRIED)
+        with studio.page:
+            studio.open_sound(SOUND)
+            studio.until("s.mode === 'take' && s.playing")
+            for key in ("End", "Home", "Shift+ArrowRight"):
+                studio.press(key)
+                assert len(studio.state()["pose"]) == len(ARKIT)
+            assert not studio.state()["whole"]
+            studio.until("s.whole || studio.player.take.failed")
+            assert studio.state()["whole"], studio.toast()
+            assert studio.complaints == []
+
+
+OLDER = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (bytes) {
+    send.call(this, bytes[0] === 1 && window.older ? older(bytes) : bytes);
+};
+"""
+"""A page that was loaded before the server was upgraded, once `older` says how its `Hello` is another."""
+
+
+@pytest.mark.parametrize("hello", ["bytes.with(1, 99)", "bytes.slice(0, 9)"])
+def test_a_page_that_is_older_than_its_server(browser, server, short, hello):
+    """By its number, or as the server cannot read it at all."""
+    studio = open_studio(browser, address(server), OLDER)
+    with studio.page:
+        sockets = []
+        studio.page.on("websocket", lambda socket: sockets.append(socket))
+        studio.page.evaluate(f"() => {{ window.older = (bytes) => {hello}; studio.live.join(); }}")
+        studio.until_said("This page is older than the server")
+        studio.until("s.connection === 'refused'")
+        studio.page.wait_for_timeout(3000)
+        assert len(sockets) == 1
+        studio.page.evaluate("document.getElementById('toast').replaceChildren()")
+        studio.open_sound(short)
+        studio.until_said("This page is older than the server")
+        assert studio.page.text_content("#toast button") == "reload"
+        with studio.page.expect_navigation():
+            studio.page.click("#toast button")
+        studio.until("s.state === 'here'")
+        assert studio.complaints == []
+
+
+def test_a_fault_that_ends_nothing_is_said_and_no_more(studio):
+    session = "studio.live.welcome.session"
+    before = studio.page.evaluate(session)
+    studio.page.evaluate(
+        """() => studio.live.hear({
+            kind: "fault", code: "sound_dropped", message: "1.2 s of sound were left out", fatal: false,
+        })"""
+    )
+    studio.until_said("1.2 s of sound were left out")
+    pose = studio.state()["pose"]
+    studio.until(f"s.state === 'here' && {pose}.some((x, k) => x !== s.pose[k])")
+    assert studio.page.evaluate(session) == before
+
+
+def test_sound_is_left_out_where_the_link_is_too_slow_for_it(studio):
+    """Until what waits is gone: else ever more would wait, and the face be ever later."""
+    sent = studio.page.evaluate(
+        """() => {
+            const { session, rate } = studio.live;
+            let sent = 0;
+            session.sound = () => void (sent += 1);
+            const told = [0, rate, 2 * rate + 1, rate, 1, 0].map((waiting) => {
+                Object.defineProperty(session, "waiting", { value: waiting, configurable: true });
+                studio.live.sound(new Int16Array(480));
+                return sent;
+            });
+            delete session.sound;
+            delete session.waiting;
+            studio.live.join();
+            return told;
+        }"""
+    )
+    assert sent == [1, 2, 2, 2, 2, 3]
+    studio.until("s.state === 'here'")
+
+
 def test_a_model_that_is_not_for_the_page(browser):
     with running(models={"in-flame": InFlame()}) as server, browser.new_page() as page:
         sockets = []
@@ -904,6 +1029,7 @@ def test_keys_work_where_a_slider_has_the_focus(studio):
     studio.press("ArrowLeft")
     assert studio.page.evaluate(slider) == "1"
     assert studio.state()["position"] == before
+    studio.page.evaluate("document.activeElement.dispatchEvent(new Event('keydown', { bubbles: true }))")  # filled in
     studio.press("Escape")
     assert not studio.is_on("panel")
 

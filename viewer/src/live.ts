@@ -3,7 +3,7 @@
 import type { Pose } from "./facts";
 import { Playout, rows } from "./playout";
 import type { Change, FromServer, Health, Welcome } from "./protocol";
-import { Session, unfit } from "./server";
+import { OUTGROWN, Session, unfit } from "./server";
 import type { Wishes } from "./server";
 
 const PING_SECONDS = 5;
@@ -16,8 +16,11 @@ const MOST_SILENT = 2;
 const GAP = 0.5;
 const DRIFT = 0.05;
 
+/** Seconds of sound that may wait where the link is slower than speech: what is behind them would be late for good. */
+const MOST_WAITING = 1;
+
 /** Faults that the same hello would meet again. */
-const FINAL = ["bad_hello", "wrong_token"];
+const FINAL = ["bad_hello", "wrong_token", ...OUTGROWN];
 
 export interface Vitals {
   /** `refused`: not again before something else is wished for. */
@@ -37,6 +40,8 @@ export class Live {
   private session: Session | null = null;
   private playout: Playout | null = null;
   private sent = 0;
+  /** Whether sound is left out until all that waits is gone. */
+  private clogged = false;
   /** This page's time at which sample 0 was heard. */
   private heardFrom = Infinity;
   private wishes: Wishes;
@@ -81,6 +86,8 @@ export class Live {
 
   sound(samples: Int16Array): void {
     if (!this.session?.open || !this.welcome) return;
+    this.clogged = this.session.waiting > (this.clogged ? 0 : 2 * this.rate * MOST_WAITING);
+    if (this.clogged) return;
     this.session.sound(samples);
     this.sent += samples.length;
     // The block that came soonest tells best when it was heard; what came before a gap tells nothing any more.
@@ -122,7 +129,7 @@ export class Live {
     if (!this.session?.open) return;
     if (this.silent >= MOST_SILENT) return this.lost();
     this.silent += 1;
-    this.session.send({ kind: "ping", time: seconds() });
+    this.session.ping();
   }
 
   private hear(message: FromServer): void {

@@ -9,7 +9,8 @@ import { Live } from "./live";
 import { Microphone } from "./microphone";
 import { askForToken, attempt, clock, download, element, hush, keepFocus, say, theme } from "./page";
 import { Panel } from "./panel";
-import { animate, file, info, token, WantsToken } from "./server";
+import { Recording } from "./recording";
+import { animate, file, info, OUTGROWN, token, WantsToken } from "./server";
 import type { Info } from "./server";
 import { Stage } from "./stage";
 import { atMost, Player, readTake, Take, WAV_HEADER } from "./take";
@@ -25,6 +26,8 @@ const FORMATS: [string, string][] = [
 ];
 
 const SAMPLE = "hello.flac";
+
+const OLDER = "This page is older than the server: reload it to go on.";
 
 const HEAD_FILE = /\.(glb|vrm)$/i;
 
@@ -59,7 +62,7 @@ class Studio {
   /** Of several sounds that are opened, and of several heads, the last one comes. */
   private readonly sounds = new Turns();
   private readonly heads = new Turns();
-  private recorded: Int16Array[] | null = null;
+  private recorded: Recording | null = null;
   /** What was recorded in this visit. */
   private readonly takes: Take[] = [];
   private loudness = 0;
@@ -185,7 +188,7 @@ class Studio {
 
   /** Latency and health, quietly. */
   private tell(): void {
-    if (this.recorded) element("record").querySelector("span")!.textContent = `stop ${clock(this.recordedSeconds())}`;
+    if (this.recorded) element("record").querySelector("span")!.textContent = `stop ${clock(this.recordedSeconds)}`;
     const { state, latency, trip, health } = this.live.vitals;
     const milliseconds = (value: number | null): string => (value === null ? "–" : `${Math.round(value)} ms`);
     const box = element("health");
@@ -220,6 +223,7 @@ class Studio {
   /** A server that came back may run another model, which has other styles: what it does not know is forgotten. */
   private async refused(code: string, message: string): Promise<void> {
     if (code === "wrong_token") return say(message, 3600, () => location.reload()); // which asks for it
+    if (OUTGROWN.includes(code)) return say(OLDER, 3600, () => location.reload(), "reload");
     if (this.player?.take.failed) say(message, 3600, () => this.performTake());
     else say(message);
     if (code === "bad_hello" || code === "bad_input") await this.renew();
@@ -285,8 +289,8 @@ class Studio {
   private listen(samples: Int16Array): void {
     this.live.sound(samples);
     this.loudness = Math.max(loudest(samples), 0.9 * this.loudness);
-    this.recorded?.push(samples);
-    if (this.recorded && this.recordedSeconds() >= this.longest) attempt(() => this.endRecording());
+    this.recorded?.add(samples);
+    if (this.recorded && this.recordedSeconds >= this.longest) attempt(() => this.endRecording());
   }
 
   /** It is as long as the server takes. */
@@ -295,9 +299,8 @@ class Studio {
     say(`The recording ended: ${atMost(this.longest)}.`);
   }
 
-  private recordedSeconds(): number {
-    const blocks = this.recorded ?? [];
-    return blocks.reduce((sum, block) => sum + block.length, 0) / this.context.sampleRate;
+  private get recordedSeconds(): number {
+    return (this.recorded?.length ?? 0) / this.context.sampleRate;
   }
 
   /** Seconds of sound that the server takes, as a WAV file of this page's rate. */
@@ -312,16 +315,16 @@ class Studio {
       const take = this.closeMicrophone();
       if (take) this.toTake(take);
     } else if (await this.openMicrophone()) {
-      this.recorded ??= [];
+      this.recorded ??= new Recording();
       this.showMicrophone();
     }
   }
 
   /** The recording so far as a take, which stays at hand until the page is left. */
   private keepRecording(): Take | null {
-    const samples = joined(this.recorded ?? []).subarray(0, Math.floor(this.longest * this.context.sampleRate));
+    const samples = this.recorded?.joined().subarray(0, Math.floor(this.longest * this.context.sampleRate));
     this.recorded = null;
-    if (!samples.length) return null;
+    if (!samples?.length) return null;
     const take = new Take(`take ${this.takes.length + 1}`, samples, this.context.sampleRate);
     this.takes.push(take);
     const button = document.createElement("button");
@@ -531,7 +534,7 @@ class Studio {
       escape: () => this.stepBack(),
     };
     document.addEventListener("keydown", (event) => {
-      const key = event.key.toLowerCase();
+      const key = event.key?.toLowerCase(); // none where a browser fills a field in by itself
       const action = keys[event.shiftKey && key.startsWith("arrow") ? `shift ${key}` : key];
       if (!action || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (wantedBy(event.target as HTMLElement, key)) return;
@@ -606,16 +609,6 @@ class Studio {
 function wantedBy(target: HTMLElement, key: string): boolean {
   if (target instanceof HTMLInputElement) return target.type === "range" ? SLIDING.test(key) : key !== "escape";
   return key === " " && target.closest("button, summary") !== null;
-}
-
-function joined(blocks: Int16Array[]): Int16Array {
-  const all = new Int16Array(blocks.reduce((sum, block) => sum + block.length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    all.set(block, at);
-    at += block.length;
-  }
-  return all;
 }
 
 /** What the server offers; a token is asked for where it wants one. */

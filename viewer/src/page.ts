@@ -14,11 +14,11 @@ let timer = 0;
 /** What is shown as it goes on, and not read aloud each time. */
 const PROGRESS = /: \d+ %$/;
 
-/** A sentence that goes away by itself; beside it a button that does `again`, where that may help. */
-export function say(sentence: string, seconds = 6, again?: () => void): void {
+/** A sentence that goes away by itself; beside it a button, called `word`, that does `again`, where that may help. */
+export function say(sentence: string, seconds = 6, again?: () => void, word = "try again"): void {
   const toast = element("toast");
   toast.replaceChildren(sentence);
-  if (again) toast.append(" ", retry(again));
+  if (again) toast.append(" ", retry(again, word));
   toast.hidden = false;
   if (!PROGRESS.test(sentence)) element("said").textContent = sentence;
   clearTimeout(timer);
@@ -31,8 +31,8 @@ export function hush(sentence?: string): void {
   if (sentence === undefined || toast.textContent === sentence) toast.hidden = true;
 }
 
-function retry(again: () => void): HTMLButtonElement {
-  const button = Object.assign(document.createElement("button"), { textContent: "try again" });
+function retry(again: () => void, word: string): HTMLButtonElement {
+  const button = Object.assign(document.createElement("button"), { textContent: word });
   button.addEventListener("click", () => {
     hush();
     again();

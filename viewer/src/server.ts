@@ -24,6 +24,9 @@ export interface Info {
 /** The server wants a token that it has not been given. */
 export class WantsToken extends Error {}
 
+/** Faults of a server that was upgraded under an open page, and may not even read a `Hello` of the older protocol. */
+export const OUTGROWN = ["version", "bad_message"];
+
 const KEPT = "artalk.token";
 
 /** The channels that the page knows, by the name that a `Welcome` calls them. */
@@ -115,6 +118,7 @@ export function unfit({ model, space }: Welcome): string {
 export class Session {
   private readonly socket: WebSocket;
   private left = false;
+  private timer = 0;
 
   /**
    * `wishes` is asked when the socket is open, as they may change until then. `heard` gets each message, `ended` is
@@ -165,8 +169,18 @@ export class Session {
     this.send({ kind: "sound", data: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength) });
   }
 
+  ping(): void {
+    this.send({ kind: "ping", time: performance.now() / 1000 });
+  }
+
+  /** Ping each so many seconds, until this side closes: a server ends sessions of which it hears nothing for a minute. */
+  keepAlive(seconds: number): void {
+    this.timer = window.setInterval(() => this.ping(), 1000 * seconds);
+  }
+
   close(): void {
     this.left = true;
+    clearInterval(this.timer);
     this.socket.close();
   }
 }

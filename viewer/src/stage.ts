@@ -29,7 +29,8 @@ export class Stage {
   private drawn: number[] = [];
   private last = 0;
   private moved = 0;
-  private fineness = Math.min(window.devicePixelRatio, 2);
+  /** Of the screen's pixels, how many are drawn across. */
+  private share = 1;
   private judged = 0;
 
   /** `frame` is called before each picture with the time in seconds, and says whether the head moved. */
@@ -50,6 +51,8 @@ export class Stage {
     this.controls.addEventListener("change", () => (this.moved = this.last));
     new ResizeObserver(() => this.fit()).observe(canvas);
     canvas.addEventListener("dblclick", () => this.portrait());
+    // Telephones take the graphics card from pages behind others; a picture in which nothing moves would stay empty.
+    canvas.addEventListener("webglcontextrestored", () => (this.moved = this.last));
     this.renderer.setAnimationLoop((time) => this.draw(time / 1000));
   }
 
@@ -102,6 +105,11 @@ export class Stage {
     this.scene.add(this.camera, new HemisphereLight(0xdfe6f2, 0x8a7a70, 0.7), new AmbientLight(0xffffff, 0.25));
   }
 
+  /** Asked for anew, as a zoom or another screen changes it. */
+  private get fineness(): number {
+    return Math.max(Math.min(window.devicePixelRatio, 2) * this.share, COARSEST);
+  }
+
   private fit(): void {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !height) return;
@@ -119,6 +127,7 @@ export class Stage {
   }
 
   private draw(now: number): void {
+    if (this.renderer.getPixelRatio() !== this.fineness) this.fit();
     if (this.frame(now)) this.moved = now;
     this.actor?.tick(now - this.last);
     this.last = now;
@@ -137,7 +146,7 @@ export class Stage {
     const steady = this.judged > 0 && this.drawn[0]! < now - 0.8 && this.moved > now - 0.2;
     this.judged = now;
     if (!steady || this.rate >= SLOW || this.fineness <= COARSEST) return;
-    this.fineness = Math.max(this.fineness * 0.75, COARSEST);
+    this.share *= 0.75;
     this.fit();
   }
 }

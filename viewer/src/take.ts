@@ -10,6 +10,8 @@ import type { Wishes } from "./server";
 const BLOCK = 16384;
 const FULL = 1 << 18;
 
+const PING_SECONDS = 15;
+
 /** Bytes of a WAV file before its samples. */
 export const WAV_HEADER = 44;
 
@@ -56,6 +58,7 @@ export class Take {
           if (unfit(message)) return fail("unfit", unfit(message));
           this.fps = message.fpsNumerator / message.fpsDenominator;
           width = message.channels.length;
+          session.keepAlive(PING_SECONDS); // after the sound nothing else comes from here, however long its frames take
           void this.send(session);
         } else if (message.kind === "frames")
           rows(message.values, width).forEach((pose, k) => (this.frames[message.first + k] = pose));

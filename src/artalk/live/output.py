@@ -17,6 +17,7 @@ from artalk.errors import BadInput
 from artalk.live import ifacialmocap, livelink, vmc
 from artalk.live.ifacialmocap import IFacialMocap
 from artalk.live.livelink import LiveLink
+from artalk.live.trouble import Diagnosis, Trouble
 from artalk.live.vmc import Vmc
 
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
@@ -66,35 +67,55 @@ class Output:
     """Frames over UDP to one place.
 
     A receiver may come and go as it likes: what cannot be sent is counted in `lost`, and the host is looked up again
-    from time to time, so that one which moves is found. Nothing here waits for a network, but
-    the first frame for `PROMPT`.
+    from time to time, so that one which moves is found; `trouble` says what is wrong. Nothing here waits for a network,
+    but the first frame for `PROMPT`.
     """
 
     def __init__(self, name: str, host: str, port: int, writer: Writer) -> None:
         self.name, self.host, self.port = name, host, port
         self.sent = self.lost = 0
         self._writer = writer
+        self._diagnosis = Diagnosis()
+        self._missing: Trouble | None = None
         self._socket: socket.socket | None = None
         self._addresses: list[Address] = []
         self._lookup: Lookup | None = None
         self._looked = -math.inf
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What has kept frames from the receiver for a while; None where nothing is known to. A refusal is only heard
+        of where the system or the receiver's machine says so: most often on this machine."""
+        return self._diagnosis.trouble
+
+    @property
+    def last_trouble(self) -> Trouble | None:
+        """What a frame was lost to last, however long ago; None where none was lost to any."""
+        return self._diagnosis.last
+
     def send(self, pose: NDArray[np.float32], frame: int, fps: Fraction) -> None:
         """Send one ARKit pose (55,)."""
         self._look()
         if self._socket is None:
-            self.lost += 1
+            self._lose(self._missing)
             return
         try:
             for packet in self._writer.packets(pose, frame, fps):
                 self._socket.send(packet)
-            self.sent += 1
+        except BlockingIOError:
+            self._lose(None)  # the system's buffer is full for a moment: this frame is late, the next may not be
         except ConnectionRefusedError:
-            self.lost += 1  # nobody listens there yet; the next datagram asks again, at the host's next address
-            self._connect([*self._addresses[1:], *self._addresses[:1]])
+            self._lose("nobody listens")  # not yet; the next datagram asks again, at the host's next address
+            self._turn()
         except OSError:
-            self.lost += 1
-            self.close()
+            self._lose("cannot be reached")
+            if len(self._addresses) > 1:
+                self._turn()
+            else:
+                self._let_go("cannot be reached")
+        else:
+            self.sent += 1
+            self._diagnosis.sent(time.monotonic())
 
     def close(self) -> None:
         """Let the socket go."""
@@ -102,6 +123,11 @@ class Output:
             self._socket.close()
         self._socket = None
         self._addresses = []
+
+    def _lose(self, why: Trouble | None) -> None:
+        self.lost += 1
+        if why is not None:
+            self._diagnosis.lost(why, time.monotonic())
 
     def _look(self) -> None:
         """Go to where the host is by now."""
@@ -114,18 +140,39 @@ class Output:
         found, self._lookup, self._looked = self._lookup.found, None, time.monotonic()
         if found and {*found} != {*self._addresses}:
             self._connect(found)
+        elif not found and self._socket is None:
+            self._missing = "no such host"
+
+    def _turn(self) -> None:
+        """To the host's next address; of one that has no other, to the same anew."""
+        self._connect([*self._addresses[1:], *self._addresses[:1]])
 
     def _connect(self, found: list[Address]) -> None:
-        """Send to the first of a host's addresses from now on."""
+        """Send to the first of a host's addresses that can be connected to from now on."""
         self.close()
-        family, address = found[0]
-        try:
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
-            self._socket.connect(address)
-            self._addresses = found
-        except OSError:
-            self.close()  # and look again soon
+        for first, address in enumerate(found):
+            with suppress(OSError):
+                self._socket = _connected(*address)
+                self._addresses = [*found[first:], *found[:first]]
+                return
+        self._let_go("cannot be reached")
+
+    def _let_go(self, why: Trouble) -> None:
+        """Nothing can be sent for now, and soon the host is looked up again."""
+        self.close()
+        self._missing = why
+
+
+def _connected(family: socket.AddressFamily, address: Any) -> socket.socket:
+    """A socket whose datagrams go there; raises `OSError` where this machine knows no way."""
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        opened.setblocking(False)
+        opened.connect(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def open_output(url: str) -> Output:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +14,10 @@ from artalk.channels import ARKIT
 from artalk.errors import Unsupported
 from artalk.generators.generator import Condition, Generator
 from artalk.live.output import Output
+from artalk.live.show import Show, Tick
 from artalk.live.source import Source
 from artalk.motion import Motion
 from artalk.retarget import flame
-from artalk.stream.glide import Glide
 from artalk.stream.playout import Playout
 from artalk.stream.protocol import Interrupted
 from artalk.stream.session import Event, Session, Style
@@ -35,18 +34,7 @@ TAIL = 0.6
 """Seconds that a face goes on after a file has ended."""
 
 
-@dataclass
-class Tick:
-    """What is known at one frame that went out: for a line on a terminal."""
-
-    frame: int
-    seconds: float
-    jaw: float
-    late: int
-    """Frames so far that were not there in time."""
-
-
-class Performance:
+class Performance(Show):
     """Runs one session and sends its poses on; those of a FLAME model as ARKit's, by the user's map.
 
     Raises `Unsupported` for a generator of other channels, and `MissingAsset`, which says how a FLAME map is had.
@@ -62,6 +50,7 @@ class Performance:
         style: Style = None,
         gains: Mapping[str, float] | None = None,
     ) -> None:
+        super().__init__(outputs, fps)
         self._channels, self._gains = generator.channels, dict(gains or {})
         if self._channels not in (ARKIT, *mapping.FLAMES):
             raise Unsupported(
@@ -71,19 +60,22 @@ class Performance:
         edit.check(self._gains)
         self._map = None if self._channels == ARKIT else mapping.flame_map()
         self.session = Session(generator, source.sample_rate, "live", seed, style)
-        self.source, self.outputs, self.fps = source, list(outputs), fps
+        self.source = source
         self.playout = Playout(float(generator.fps))
-        self.frame = 0
         self._ending: float | None = None
         self._worker: Executor | None = None
         self._making: Future[tuple[FloatArray, Any]] | None = None
         # A pose between two frames needs the second one, too.
         self.delay = self.session.latency + 1 / float(generator.fps) + MARGIN
         """Seconds by which the face is behind the sound; `run` begins by measuring the model's share of them."""
-        self._pose = np.zeros(len(ARKIT), np.float32)
+
+    @property
+    def late(self) -> int:
+        """See `Show`."""
+        return self.playout.held
 
     def step(self, clock: float) -> bool:
-        """All that is due when `clock` seconds have passed since the beginning; whether to go on."""
+        """See `Show`."""
         block = self.source.read()
         if len(block):
             self.session.feed(block)
@@ -107,36 +99,11 @@ class Performance:
         """
         self._worker = ThreadPoolExecutor(1, "artalk-model")
         self.delay += max(self._window_seconds() + float(1 / self.fps) - MARGIN, 0.0)
-        if ready is not None:
-            ready()
-        began = time.monotonic()
         try:
-            while self.step(time.monotonic() - began):
-                if tick is not None:
-                    jaw = float(self._pose[ARKIT.index("jawOpen")])
-                    tick(Tick(self.frame, time.monotonic() - began, jaw, self.playout.held))
-                self._wait_for_frame(began)
+            super().run(tick, ready)
         finally:
             self._worker.shutdown(wait=False, cancel_futures=True)
-            try:
-                self._rest(began)
-            finally:
-                for output in self.outputs:
-                    output.close()
-                self.source.close()
-
-    def _wait_for_frame(self, began: float) -> None:
-        """Each frame has its own time, so that a slow one does not shift those after it; those that are over go."""
-        time.sleep(max(0.0, began + float(self.frame / self.fps) - time.monotonic()))
-        behind = int((time.monotonic() - began) * self.fps) - self.frame
-        self.frame += max(behind, 0)
-
-    def _rest(self, began: float) -> None:
-        """From the pose that was shown last to a face at rest, which is sent twice: a datagram may be lost."""
-        glide, rest = Glide(self.frame, self._pose, float(self.fps)), np.zeros((1, len(ARKIT)), np.float32)
-        while not glide.over(self.frame - 1):
-            self._wait_for_frame(began)
-            self._send(glide.apply(self.frame, rest)[0])
+            self.source.close()
 
     def _events(self, clock: float) -> list[Event]:
         """What the session has made by now; a step under way is waited for no longer than `SOON`."""
@@ -171,9 +138,3 @@ class Performance:
         motion = Motion(pose[None], self._channels, self.fps)
         motion = motion if self._map is None else flame.to_arkit(motion, self._map)
         return (edit.scaled(motion, self._gains) if self._gains else motion).values[0]
-
-    def _send(self, pose: FloatArray) -> None:
-        self._pose = pose
-        for output in self.outputs:
-            output.send(pose, self.frame, self.fps)
-        self.frame += 1

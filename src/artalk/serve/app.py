@@ -4,13 +4,15 @@ import asyncio
 import json
 import logging
 import secrets
+import signal
 import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeAlias, get_type_hints
 
 import uvicorn
@@ -26,7 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from artalk import __version__, api, edit
-from artalk.errors import ArtalkError, BadInput
+from artalk.errors import ArtalkError, BadAudio, BadInput
 from artalk.generators.generator import Generator as Model
 from artalk.serve import heap, logs, openapi
 from artalk.serve.connection import Connection
@@ -34,7 +36,7 @@ from artalk.serve.engine import Engine
 from artalk.serve.guard import HEADERS, Guard, refuse
 from artalk.serve.metrics import Metrics
 from artalk.serve.settings import Limits, Settings
-from artalk.serve.work import MEDIA_TYPES, Busy, Order, OutOfTime, Result, Workshop
+from artalk.serve.work import MEDIA_TYPES, Busy, Order, OutOfTime, Progress, Result, Workshop
 from artalk.stream import protocol
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,11 @@ PAGE = Path(__file__).with_name("page")
 
 MOST_STRANGERS = 64
 """Live sockets besides the sessions: those that have not said hello yet, or have just been refused."""
+
+LAST_ANSWERS = 5
+"""Seconds that files which are being worked on are given when the server is told to stop."""
+
+AS_BODY = "send the file's bytes as the body: curl --data-binary @file"
 
 NO_PAGE = (
     "artalk is serving, but this copy has no studio page: build it with Node 20.19 and scripts/build_page, or install "
@@ -54,8 +61,12 @@ News: TypeAlias = "asyncio.Queue[tuple[str, dict[str, Any]]]"
 """What a client is told of the work on its file: names and facts of events."""
 
 
-async def _no_socket(websocket: WebSocket, code: str, message: str) -> None:
-    await refuse(websocket.scope, websocket.receive, websocket.send, 503, code, message)
+async def _no_socket(websocket: WebSocket, code: str, message: str, status: int = 503) -> None:
+    await refuse(websocket.scope, websocket.receive, websocket.send, status, code, message)
+
+
+async def _other_socket(websocket: WebSocket) -> None:
+    await _no_socket(websocket, "not_found", "the live socket is at /v1/live", 404)
 
 
 class Refusal(Exception):
@@ -76,6 +87,8 @@ class Server:
         self.engine = Engine(self.metrics, settings.at_once)
         self.workshop = Workshop(settings.limits, self.models, self.metrics)
         self.ready = False
+        self.hurried = False
+        """Whether nobody is waited for any more."""
         self._secret = settings.secret.encode() or secrets.token_bytes(32)
         self._connections: set[Connection] = set()
         self.app = Starlette(
@@ -104,17 +117,30 @@ class Server:
     async def drain(self) -> None:
         """Take no more sessions; those that stand speak their turn out, get their state, and go."""
         self.ready = False
+        self._say_what_is_waited_for()
         for connection in list(self._connections):
             connection.drain()
         deadline = asyncio.get_running_loop().time() + self.settings.drain_seconds + 1
-        while self._connections and asyncio.get_running_loop().time() < deadline:
+        while self._connections and not self.hurried and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
+
+    def _say_what_is_waited_for(self) -> None:
+        if self.hurried:
+            return
+        if self._connections:
+            waits = f"{self.settings.drain_seconds:g} s for turns to end"
+        elif self.workshop.taken:
+            waits = f"{LAST_ANSWERS} s for files to be finished"
+        else:
+            return
+        log.info(f"stopping: up to {waits}, Ctrl-C again to leave at once")
 
     # ── routes ──
 
     def _routes(self, page: Path) -> list[BaseRoute]:
         routes: list[BaseRoute] = [
             WebSocketRoute("/v1/live", self._live),
+            WebSocketRoute("/{path:path}", _other_socket),
             # Under a mount of their own, so that a wrong method is told from a page's missing file.
             Mount(
                 "/v1",
@@ -169,19 +195,31 @@ class Server:
     async def _animate(self, request: Request) -> Response:
         if not self.ready:
             raise Refusal(503, "stopping", "the server stops")
-        order = _order(request)
+        order = _order(request, self.settings.limits)
         with ExitStack() as place:
             with self.workshop.refusals(order, Refusal):
+                if _media_type(request) == "multipart/form-data":
+                    raise Refusal(415, "form", f"a sound comes by itself and not in a form: {AS_BODY}")
                 order.check(self.settings.limits)
                 place.enter_context(self.workshop.place())
                 sound = await _body(request, self.settings.limits)
             if "text/event-stream" not in request.headers.get("accept", ""):
-                return _file(await _wanted(request, self.workshop.make(sound, order)))
+                return _file(await _wanted(request, self._make(request, sound, order)))
             news: News = asyncio.Queue()
-            work = asyncio.create_task(self._work(sound, order, news, place.pop_all()))
+            work = asyncio.create_task(self._work(request, sound, order, news, place.pop_all()))
             return _News(_events(news), work)
 
-    async def _work(self, sound: bytes, order: Order, news: News, place: ExitStack) -> None:
+    async def _make(self, request: Request, sound: bytes, order: Order, progress: Progress | None = None) -> Result:
+        """The file; bytes that are no sound and came as those of a form are told so."""
+        try:
+            return await self.workshop.make(sound, order, progress)
+        except BadAudio as error:
+            # curl calls whatever it sends that, also with --data-binary: what can be read is right.
+            if _media_type(request) != "application/x-www-form-urlencoded":
+                raise
+            raise BadAudio(f"{error}; if it was sent by curl -d, which changes it, {AS_BODY}") from error
+
+    async def _work(self, request: Request, sound: bytes, order: Order, news: News, place: ExitStack) -> None:
         """Tell the progress, then the result or what was wrong."""
 
         def progress(done: int, total: int) -> None:
@@ -189,7 +227,7 @@ class Server:
 
         with place:
             try:
-                result = await self.workshop.make(sound, order, progress)
+                result = await self._make(request, sound, order, progress)
                 url = f"/v1/results/{self.workshop.keep(result)}"
                 facts = {"url": url, "bytes": len(result.data), "frames": result.frames, "seconds": result.seconds}
                 news.put_nowait(("result", facts))
@@ -228,8 +266,11 @@ class Server:
         return JSONResponse({"status": "alive"})
 
     async def _ready(self, request: Request) -> Response:
+        most = self.settings.limits.sessions
         if not self.ready:
-            raise Refusal(503, "stopping", "no new sessions are taken")
+            return _unready("stopping", "the server stops: no new sessions are taken")
+        if len(self.engine.seats) >= most:
+            return _unready("busy", f"all {most} sessions are taken")
         return JSONResponse({"status": "ready"})
 
     async def _metrics(self, request: Request) -> Response:
@@ -261,7 +302,11 @@ async def _no_page(request: Request) -> Response:
     return PlainTextResponse(NO_PAGE)
 
 
-def _order(request: Request) -> Order:
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _order(request: Request, limits: Limits) -> Order:
     hints = get_type_hints(Order)
     values: dict[str, Any] = {}
     for name, text in request.query_params.multi_items():
@@ -271,6 +316,7 @@ def _order(request: Request) -> Order:
             values[name] = hints[name](text)
         except ValueError:
             raise BadInput(f"{name} is a whole number, got {text[:40]!r}") from None
+    values.setdefault("size", min(Order.size, limits.pixels))
     return Order(**values)
 
 
@@ -340,6 +386,11 @@ def _code(error: Exception) -> tuple[int, str]:
     return (503, "out_of_time") if isinstance(error, OutOfTime) else (400, "bad_input")
 
 
+def _unready(status: str, message: str) -> Response:
+    """Like every refusal, but with the status in the place where it is when there is none."""
+    return JSONResponse({"status": status, "code": status, "message": message}, 503, {"retry-after": "5"})
+
+
 def _answer(status: int, code: str, message: str) -> Response:
     headers = {"retry-after": "5"} if status in (429, 503) else None
     return JSONResponse({"code": code, "message": message}, status, headers)
@@ -372,16 +423,33 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 
 class _Process(uvicorn.Server):
-    """uvicorn, but live sessions are told before their sockets are closed."""
+    """uvicorn, but live sessions are told before their sockets are closed, and a second signal cuts that short."""
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
         self._artalk = server
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        again = self.should_exit
+        if sig != signal.SIGINT:
+            super().handle_exit(sig, frame)  # in the end the process dies of it, as others expect
+        self.should_exit = True
+        if again:
+            self.force_exit = self._artalk.hurried = True
+            asyncio.get_running_loop().call_soon_threadsafe(self._cut)
+
     async def shutdown(self, sockets: Any = None) -> None:
         """See uvicorn."""
         await self._artalk.drain()
         await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()  # which uvicorn leaves out then
+
+    def _cut(self) -> None:
+        """Leave all clients: whatever is done for them ends by itself."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def process(server: Server) -> uvicorn.Server:
@@ -400,7 +468,7 @@ def process(server: Server) -> uvicorn.Server:
         # by `idle_seconds`.
         ws_ping_interval=20.0,
         ws_ping_timeout=None,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=LAST_ANSWERS,
         server_header=False,
     )
     return _Process(config, server)
@@ -432,13 +500,20 @@ def run(settings: Settings, as_json: bool = False) -> None:
     listening = _listen(settings)
     port = listening.getsockname()[1]
     log.info("serving", extra={"url": settings.url("http", port), "page": (PAGE / "index.html").is_file()})
-    with suppress(KeyboardInterrupt):
-        process(server).run(sockets=[listening])
+    # Before the loop and after it Ctrl-C ends the process at once: there is nothing to tidy then, and no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process(server).run(sockets=[listening])
 
 
 def _listen(settings: Settings) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=128)
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=128)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            # A socket is closed when all was sent: one whose client stays and never reads would be kept for ever.
+            # Those that are accepted inherit it.
+            waits = min(round(1000 * settings.limits.idle_seconds), 2**31 - 1)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, waits)
+        return listening
     except OSError as error:
         raise BadInput(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error

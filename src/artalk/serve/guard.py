@@ -1,6 +1,7 @@
 """Who may come in: the right host name, the right page, the right token."""
 
 import hmac
+import logging
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -8,6 +9,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from artalk.serve.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -68,8 +71,12 @@ class Guard:
 
 async def refuse(scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str) -> None:
     """Say no, and why, to a request or to a socket that is not open yet."""
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-        return await send({"type": "websocket.close", "code": 1008, "reason": message})
+    if scope["type"] == "websocket":
+        headers = Headers(scope=scope)
+        said = {name: headers[name][:100] for name in ("host", "origin") if name in headers}
+        log.info("socket refused", extra={"code": code, "path": scope["path"][:100], **said})
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            return await send({"type": "websocket.close", "code": 1008, "reason": message})
     await JSONResponse({"code": code, "message": message}, status)(scope, receive, send)
 
 

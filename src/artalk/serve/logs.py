@@ -1,5 +1,6 @@
 """The server's log: one JSON object a line, for machines that collect logs, or plain lines for a terminal."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -7,6 +8,8 @@ import time
 from typing import Any
 
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+_REFUSED = "ASGI callable returned without completing handshake"
 
 
 class Json(logging.Formatter):
@@ -38,10 +41,21 @@ class Plain(logging.Formatter):
         return f"{text}  {facts}{trace}" if facts else text + trace
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether it is worth a line: the HTTP server takes some things for faults that are none.
+
+    A socket that is refused with an answer of its own is "without handshake" to it, and work that ends because the
+    server ends an exception.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, asyncio.CancelledError) or record.getMessage().startswith(_REFUSED))
+
+
 def set_up(as_json: bool, level: int = logging.INFO) -> None:
     """Write the logs of artalk, of the HTTP server and of the event loop to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if as_json else Plain())
+    handler.addFilter(is_news)
     logging.captureWarnings(True)
     for name, least in (
         ("artalk", level),

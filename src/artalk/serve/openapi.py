@@ -4,7 +4,7 @@ from typing import Any
 
 from artalk import __version__, edit
 from artalk.serve.settings import Limits
-from artalk.serve.work import MEDIA_TYPES
+from artalk.serve.work import MEDIA_TYPES, Order
 
 
 def document(models: list[str], limits: Limits) -> dict[str, Any]:
@@ -21,10 +21,8 @@ def document(models: list[str], limits: Limits) -> dict[str, Any]:
             "/v1/animate": {"post": _animate(models, limits)},
             "/v1/results/{name}": {"get": _results()},
             "/v1/info": {"get": _get("What this server offers", _json(_object(_INFO)))},
-            "/health": {"get": _get("Whether the process lives", _json(_object({"status": _TEXT})))},
-            "/ready": {
-                "get": _get("Whether new sessions are taken", _json(_object({"status": _TEXT}))) | {"security": []}
-            },
+            "/health": {"get": _get("Whether the process lives", _json(_object({"status": _TEXT}))) | {"security": []}},
+            "/ready": {"get": _ready() | {"security": []}},
             "/metrics": {"get": _get("Counters for Prometheus", {"text/plain": {"schema": _TEXT}})},
         },
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
@@ -70,6 +68,16 @@ def _get(what: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"summary": what, "responses": answers | {"503": _fault("The server stops")} | _REFUSALS}
 
 
+def _ready() -> dict[str, Any]:
+    said = _get("Whether new sessions are taken", _json(_object({"status": {"const": "ready"}})))
+    status = {"type": "string", "enum": ["stopping", "busy"]}
+    busy = {
+        "description": "The server stops, or all sessions are taken",
+        "content": _json(_object({"status": status, **_FAULT})),
+    }
+    return said | {"responses": said["responses"] | {"503": busy}}
+
+
 def _parameter(name: str, schema: dict[str, Any], what: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": what, "schema": schema}
 
@@ -82,9 +90,10 @@ def _animate(models: list[str], limits: Limits) -> dict[str, Any]:
         "summary": "A sound in, its performance out",
         "description": "The body is a sound file of any kind. With `Accept: text/event-stream` the answer is events: "
         '`progress` {"done", "total"}, then `result` {"url", "bytes", "frames", "seconds"} or `error` '
-        '{"code", "message"}; the url is good for a while.',
+        '{"code", "message"}; the url is good for a while. `done` counts the frames that were made, then those '
+        "that were drawn, never falls and ends at `total`, which stays what it is; drawing takes longer.",
         "parameters": [
-            _parameter("format", {"type": "string", "enum": formats, "default": "csv"}, "Of the answer"),
+            _parameter("format", {"type": "string", "enum": formats, "default": Order.format}, "Of the answer"),
             _parameter("model", {"type": "string", "enum": models}, "The generator"),
             _parameter("seed", {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "default": 0}, "Of chance"),
             _parameter("fps", {"type": "string", "examples": ["60", "29.97", "30000/1001"]}, "Frames a second"),
@@ -98,7 +107,7 @@ def _animate(models: list[str], limits: Limits) -> dict[str, Any]:
             ),
             _parameter(
                 "size",
-                {"type": "integer", "minimum": 16, "maximum": limits.pixels, "default": 512},
+                {"type": "integer", "minimum": 16, "maximum": limits.pixels, "default": min(Order.size, limits.pixels)},
                 "Pixels of a picture's side",
             ),
         ],
@@ -111,6 +120,7 @@ def _animate(models: list[str], limits: Limits) -> dict[str, Any]:
             "400": _fault("The wish or the sound makes no sense"),
             "408": _fault(f"The body did not come within {limits.sending_seconds:g} s"),
             "413": _fault(f"The body is larger than {limits.upload_bytes} bytes"),
+            "415": _fault("The body is a form, and not the sound by itself"),
             "429": _fault("Too many files are being worked on"),
             "503": _fault("The work took too long, or the server stops"),
             **_REFUSALS,

@@ -1,12 +1,15 @@
 """What a server may be told, as one frozen dataclass: `artalk serve --config server.toml` reads it."""
 
 import ipaddress
+import json
+import math
 import os
+import tomllib
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from artalk import api
-from artalk.errors import BadInput
+from artalk import api, config
+from artalk.errors import BadFile, BadInput
 from artalk.stream.session import Pacing
 
 
@@ -25,7 +28,8 @@ class Limits:
     session_seconds: float = 4 * 3600.0
     hello_seconds: float = 10.0
     idle_seconds: float = 60.0
-    message_bytes: int = 16 << 20
+    # A session that was saved at the highest rate, with all the sound that may wait (30 s: 23 MB), comes back in one.
+    message_bytes: int = 32 << 20
     messages_per_second: float = 1000.0
     unsent_frames: int = 50
     lowest_rate: int = 8000
@@ -42,8 +46,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise BadInput(f"{name} is above 0, got {value}")
+            if not 0 < value < math.inf:
+                raise BadInput(f"{name} is a finite number above 0, got {value}")
+        if self.lowest_rate > self.highest_rate:
+            raise BadInput(f"lowest_rate is at most highest_rate, got {self.lowest_rate} and {self.highest_rate}")
+        low, high = api.SIDES
+        if not low <= self.pixels <= high:
+            raise BadInput(f"pixels, the longest side of a picture, are {low} to {high}, got {self.pixels}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,8 @@ class Settings:
             raise BadInput(f"a port is 0 to 65535, got {self.port}")
         if self.workers < 0:
             raise BadInput(f"workers are at least 1, or 0 for one a core, got {self.workers}")
+        if not 0 <= self.drain_seconds < math.inf:
+            raise BadInput(f"drain_seconds is a finite number of at least 0, got {self.drain_seconds}")
         for origin in self.origins:
             _check_origin(origin)
         if not (self.token.isascii() and self.token.isprintable() and self.token == self.token.strip()):
@@ -97,6 +108,21 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def load(path: str) -> Settings:
+    """The settings in a file; what is wrong with them is said of that file."""
+    try:
+        return config.load(Settings, path)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    except BadFile as error:
+        cause = error.__cause__
+        if isinstance(cause, tomllib.TOMLDecodeError):
+            raise BadFile(f"{path}: no TOML: {cause}") from error
+        if isinstance(cause, json.JSONDecodeError):
+            raise BadFile(f"{path}: no JSON: {cause}") from error
+        raise  # it names its file already
 
 
 def _check_origin(origin: str) -> None:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artalk import api, edit
+from artalk.audio import Audio
 from artalk.audio import load as load_audio
-from artalk.errors import ArtalkError, BadInput
+from artalk.errors import ArtalkError, BadAudio, BadInput
 from artalk.generators.generator import Condition
 from artalk.generators.generator import Generator as Model
 from artalk.motion import exact_fps
@@ -74,6 +75,11 @@ class Order:
         """The format as a suffix."""
         return f".{self.format}"
 
+    @property
+    def drawn(self) -> bool:
+        """Whether pictures are asked for."""
+        return self.suffix in api.PICTURES
+
     def check(self, limits: Limits) -> None:
         """Raise `BadInput` for what cannot be made."""
         if self.suffix not in MEDIA_TYPES:
@@ -105,6 +111,8 @@ def _numbers(text: str, wanted: str, usual: str = "") -> dict[str, float]:
     numbers: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         name, _, number = part.partition(":")
+        if name in numbers:
+            raise BadInput(f"{wanted}, each named once, got {name[:40]!r} twice")
         try:
             numbers[name] = float(number or usual)
         except ValueError:
@@ -186,8 +194,8 @@ class Workshop:
             nonlocal began
             began = began or time.monotonic()  # what waits for a worker is not worked on
             if given_up.is_set() or time.monotonic() > began + self._limits.job_seconds:
-                raise OutOfTime(f"a file is worked on for {self._limits.job_seconds:g} s at most")
-            if progress is not None:
+                raise OutOfTime(_out_of_time(order, self._limits))
+            if progress is not None and total:  # which is not known before the sound is
                 loop.call_soon_threadsafe(progress, done, total)
 
         box = [sound]
@@ -232,19 +240,47 @@ class Workshop:
         return found
 
 
+def _out_of_time(order: Order, limits: Limits) -> str:
+    """What to do about it, which is another thing for pictures."""
+    less = "cut the sound"
+    if order.drawn:
+        less = "ask for a lower fps, a far smaller size or less sound, or for an npz and draw it by `artalk render`"
+    most = f"a file is worked on for {limits.job_seconds:g} s at most"
+    return f"{most}: {less}; whoever runs the server may raise job_seconds"
+
+
+def _heard(sound: bytes, limits: Limits) -> Audio:
+    """The sound of a file; one that is too long is told whose limit that is."""
+    try:
+        return load_audio(sound, max_duration=limits.upload_seconds, max_rate=limits.highest_rate)
+    except BadAudio as error:
+        said, of_python, _ = str(error).partition(", the limit: ")
+        if of_python:
+            raise BadInput(f"{said}, the limit of this server (upload_seconds): cut it") from error
+        raise
+
+
 def _make(generator: Model, box: list[bytes], order: Order, limits: Limits, step: Progress) -> Result:
-    """The sound in a box into one file; in a worker's thread."""
-    step(0, 1)
-    audio = load_audio(box.pop(), max_duration=limits.upload_seconds, max_rate=limits.highest_rate)
-    motion = generator.generate(audio, order.condition, order.seed, step)
+    """The sound in a box into one file; in a worker's thread.
+
+    The progress counts frames: those that the model makes and, where there are any, those that are drawn after them.
+    """
+    step(0, 0)
+    audio = _heard(box.pop(), limits)
+    made = max(audio.frames_at(generator.fps), 1)
+    total = made + order.drawn * audio.frames_at(exact_fps(order.fps) if order.fps else generator.fps)
+    step(0, total)
+    motion = generator.generate(audio, order.condition, order.seed, lambda done, _: step(done, total))
+    step(made, total)
     if order.fps:
         motion = motion.resample(order.fps, frames=audio.frames_at(exact_fps(order.fps)))
     if order.parts:
         motion = edit.scaled(motion, order.parts)
     with tempfile.TemporaryDirectory(prefix="artalk-") as folder:
         path = Path(folder) / f"performance{order.suffix}"
-        if order.suffix in api.PICTURES:
-            api.save(motion, path, audio=audio, size=(order.size, order.size), progress=step)
+        if order.drawn:
+            side = (order.size, order.size)
+            api.save(motion, path, audio=audio, size=side, progress=lambda done, _: step(made + done, total))
         else:
             api.save(motion, path)
         return Result(path.read_bytes(), order.suffix, len(motion), float(audio.duration))
