@@ -236,7 +236,7 @@ class Trunk(nn.Module):
         hears = hears[:, None, None].expand(-1, windows, 1)
         style = style[:, None].expand(-1, windows, -1)
         conditions = self.condition(features, hears, style)
-        condition, memory_condition = conditions.split([sum(self.scales), self.config.memory], dim=-2)
+        condition, memory_condition = torch.split(conditions, [sum(self.scales), self.config.memory], dim=-2)
         tokens = torch.cat([self.tokens(given, i, style) for i, given in enumerate(levels.inputs)], dim=-2)
         content = self.content(levels.total)
         x = self.stack(tokens, self.times, self.own_mask, content, known, condition, memory_condition)

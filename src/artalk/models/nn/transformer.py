@@ -112,7 +112,7 @@ def recalled(memory: Tensor, times: Tensor, depth: int) -> list[Context]:
     """What each of `depth` blocks sees of what was `stored` (batch, …), put at its `times`."""
     # Cut once and turned at once: what is large is gone through as seldom as can be.
     heads = memory.shape[1] // (2 * depth)
-    keys, *values = memory.split([depth * heads] + [heads] * depth, dim=1)
+    keys, *values = torch.split(memory, [depth * heads] + [heads] * depth, dim=1)
     pairs = zip(turn(keys, times).chunk(depth, dim=1), values, strict=True)
     return [Context(Keys(*pair)) for pair in pairs]
 
@@ -181,7 +181,7 @@ class Block(nn.Module):
 
     def _attend(self, h: Tensor, times: Tensor, bias: Tensor | Band | None, before: Context) -> tuple[Tensor, Seen]:
         split = _heads_first(self.qkv(h), times.shape[-2], self.head_width)
-        both, value = split.split([2 * self.heads, self.heads], dim=1)
+        both, value = torch.split(split, [2 * self.heads, self.heads], dim=1)
         both = _unit(both)
         query, key = turn(both, times).chunk(2, dim=1)
         own = Seen(Keys(both[:, self.heads :], value), Keys(key, value))
@@ -333,8 +333,8 @@ class WindowStack(nn.Module):
         """
         layers = [cast(nn.Linear, cast(Block, block).modulate) for block in self.blocks]
         weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
-        made = F.linear(F.silu(condition).flatten(0, 1), weight, bias).unflatten(0, condition.shape[:2])
-        parts = [run.flatten(0, 1).chunk(6 * self.depth, dim=-1) for run in made.split(list(tokens), dim=1)]
+        made = unfold(F.linear(F.silu(condition).flatten(0, 1), weight, bias), *condition.shape[:2])
+        parts = [run.flatten(0, 1).chunk(6 * self.depth, dim=-1) for run in torch.split(made, list(tokens), dim=1)]
         return [[part[6 * i : 6 * i + 6] for i in range(self.depth)] for part in parts]
 
     def forward(
