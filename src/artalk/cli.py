@@ -558,15 +558,15 @@ def serve(
 
     artalk serve --port 8765
     """
-    from artalk.config import with_values
+    from artalk.config import from_dict
     from artalk.serve import app as server
     from artalk.serve.settings import Settings
     from artalk.serve.settings import load as load_settings
 
-    settings = load_settings(config) if config else Settings()
-    said = {"host": host, "port": port, "model": model, "token": token, "origins": tuple(origin or ()) or None}
-    settings = with_values(settings, **{name: value for name, value in said.items() if value is not None})
-    server.run(settings, log_json)
+    wishes = {"host": host, "port": port, "model": model, "token": token, "origins": origin or None}
+    said = {name: value for name, value in wishes.items() if value is not None}
+    # Together, as an open host in a file may have its token from the environment.
+    server.run(load_settings(config, **said) if config else from_dict(Settings, said), log_json)
 
 
 @assets_app.callback(invoke_without_command=True)

@@ -46,13 +46,13 @@ def to_json(config: Any) -> str:
     return json.dumps(to_dict(config))
 
 
-def from_json(kind: type[C], text: str) -> C:
-    """Read what `to_json` wrote."""
+def from_json(kind: type[C], text: str, **said: Any) -> C:
+    """Read what `to_json` wrote; what is `said` counts more."""
     try:
         values = json.loads(text)
     except ValueError as error:
         raise BadFile(f"a {kind.__name__} is JSON, got {text[:40]!r}") from error
-    return from_dict(kind, _table(values, ""))
+    return from_dict(kind, {**_table(values, ""), **said})
 
 
 def to_toml(config: Any) -> str:
@@ -60,17 +60,17 @@ def to_toml(config: Any) -> str:
     return "\n".join(_toml(to_dict(config), "")).strip() + "\n"
 
 
-def from_toml(kind: type[C], text: str) -> C:
-    """Read TOML, as `to_toml` writes it or by hand."""
+def from_toml(kind: type[C], text: str, **said: Any) -> C:
+    """Read TOML, as `to_toml` writes it or by hand; what is `said` counts more."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadFile(f"a {kind.__name__} is TOML: {error}") from error
-    return from_dict(kind, values)
+    return from_dict(kind, {**values, **said})
 
 
-def load(kind: type[C], path: str | os.PathLike[str]) -> C:
-    """The config in a `.toml` or `.json` file."""
+def load(kind: type[C], path: str | os.PathLike[str], **said: Any) -> C:
+    """The config in a `.toml` or `.json` file; what is `said` besides, on a command line, counts more."""
     file = Path(path)
     if not file.is_file():
         raise MissingFile(f"a config is a .toml or .json file, none is at {str(path)!r}")
@@ -78,7 +78,7 @@ def load(kind: type[C], path: str | os.PathLike[str]) -> C:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise BadFile(f"{str(path)!r} is no text") from error
-    return from_json(kind, text) if file.suffix == ".json" else from_toml(kind, text)
+    return from_json(kind, text, **said) if file.suffix == ".json" else from_toml(kind, text, **said)
 
 
 def _join(where: str, key: str) -> str:

@@ -136,3 +136,9 @@ def test_the_page_of_30_lines_speaks_our_bytes():
     shown = [ARKIT.names[k] for k in (0, 7, 17, 20, 52, 53)]
     assert shown == ["eyeBlinkLeft", "eyeBlinkRight", "jawOpen", "mouthPucker", "headX", "headY"]
     assert len(page.splitlines()) <= 32
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.toml", 'host = "0.0.0.0"\n'), ("a.json", '{"host": "0.0.0.0"}')])
+def test_an_open_host_in_a_file_may_have_its_token_from_elsewhere(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert load(str(tmp_path / name), token="s3cret") == Settings(host="0.0.0.0", token="s3cret")

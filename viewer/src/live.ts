@@ -136,7 +136,6 @@ export class Live {
     this.silent = 0;
     switch (message.kind) {
       case "welcome":
-        this.tries = 0;
         this.full = false;
         this.welcome = message;
         if (unfit(message)) return this.giveUp("unfit", unfit(message));
@@ -144,6 +143,7 @@ export class Live {
         this.vitals.state = "here";
         break;
       case "frames":
+        this.tries = 0; // and not at the welcome: a model may fail at its first step, again and again
         this.playout?.add(message.first, rows(message.values, this.welcome!.channels.length), seconds());
         break;
       case "interrupted":

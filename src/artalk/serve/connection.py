@@ -212,6 +212,8 @@ class Connection:
         except Refused as refused:
             reason, close = refused.fault.code, refused.close
             self.metrics.faults.labels(reason).inc()
+            if not hasattr(self, "_seat"):
+                log.info("session refused", extra={"session": self.name, "code": reason})
             await self._part(refused.fault)
         except GONE:
             reason = "gone"

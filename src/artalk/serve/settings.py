@@ -6,6 +6,7 @@ import math
 import os
 import tomllib
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from artalk import api, config
@@ -110,10 +111,10 @@ class Settings:
             return False
 
 
-def load(path: str) -> Settings:
-    """The settings in a file; what is wrong with them is said of that file."""
+def load(path: str, **said: Any) -> Settings:
+    """The settings in a file, under what is `said` besides; what is wrong with them is said of that file."""
     try:
-        return config.load(Settings, path)
+        return config.load(Settings, path, **said)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
     except BadFile as error:
