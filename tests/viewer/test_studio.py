@@ -642,6 +642,31 @@ def test_the_microphone_is_asked_for_once_and_off_when_it_is_off(browser, server
         assert studio.complaints == []
 
 
+AWAKE = """
+window.locks = [];
+Object.defineProperty(navigator, "wakeLock", { value: { request: async (kind) => {
+    const lock = { kind, released: false, release: async () => void (lock.released = true) };
+    locks.push(lock);
+    return lock;
+} } });
+window.kept = () => locks.filter((lock) => !lock.released).length;
+"""
+"""The locks on the screen that the page has asked for."""
+
+
+def test_a_screen_stays_on_while_somebody_speaks(browser, server):
+    studio = open_studio(browser, address(server), AWAKE)
+    with studio.page:
+        assert studio.page.evaluate("kept()") == 0
+        studio.press("m")
+        studio.until("s.microphone && kept() === 1")
+        studio.page.evaluate("locks[0].released = true")  # as the browser does where the page is hidden
+        studio.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        studio.until("kept() === 1 && locks.length === 2")
+        studio.press("m")
+        studio.until("!s.microphone && kept() === 0")
+
+
 def test_a_microphone_that_is_not_allowed(browser, server):
     with shy(browser) as other:
         studio = open_studio(other, address(server))
@@ -1032,6 +1057,11 @@ def test_keys_work_where_a_slider_has_the_focus(studio):
     studio.page.evaluate("document.activeElement.dispatchEvent(new Event('keydown', { bubbles: true }))")  # filled in
     studio.press("Escape")
     assert not studio.is_on("panel")
+    looks = theme(studio)
+    studio.page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'е', code: 'KeyT', bubbles: true }))"
+    )  # t, on a Russian keyboard
+    assert theme(studio) != looks
 
 
 STICKING_OUT = """() => [...document.querySelectorAll("body *")]

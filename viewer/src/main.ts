@@ -1,6 +1,7 @@
 /** The studio: what the parts do together. */
 
 import type { Actor } from "./actor";
+import { stayAwake } from "./awake";
 import { Curves, loudest } from "./curves";
 import { loadFacts } from "./facts";
 import type { Facts, Pose } from "./facts";
@@ -274,6 +275,7 @@ class Studio {
   }
 
   private showMicrophone(): void {
+    void stayAwake(this.microphone.open);
     element("microphone").setAttribute("aria-pressed", String(this.microphone.open));
     element("microphone").querySelector("span")!.textContent = this.microphone.open ? "listening" : "speak";
     element("record").setAttribute("aria-pressed", String(this.recorded !== null));
@@ -534,7 +536,7 @@ class Studio {
       escape: () => this.stepBack(),
     };
     document.addEventListener("keydown", (event) => {
-      const key = event.key?.toLowerCase(); // none where a browser fills a field in by itself
+      const key = named(event);
       const action = keys[event.shiftKey && key.startsWith("arrow") ? `shift ${key}` : key];
       if (!action || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (wantedBy(event.target as HTMLElement, key)) return;
@@ -603,6 +605,13 @@ class Studio {
     if (head) attempt(() => this.openHead(head));
     if (sound) attempt(() => this.openSound(sound, sound.name));
   }
+}
+
+/** A key by what it writes, or, on a keyboard without Latin letters, by its place; browsers that fill a field in by
+ * themselves send one without a name. */
+function named(event: KeyboardEvent): string {
+  const key = event.key?.toLowerCase();
+  return key?.length === 1 && key > "\u024f" && event.code.startsWith("Key") ? event.code.slice(3).toLowerCase() : key;
 }
 
 /** Whether a key belongs to what has the focus: text to its field, arrows to a slider, space to a button. */
