@@ -496,6 +496,9 @@ def live(
     to: Annotated[list[str], typer.Option("--to", help="livelink://HOST:PORT, vmc://HOST, ifacialmocap://HOST; more.")],
     file: Annotated[str | None, typer.Option("--file", help="A sound file, at the pace at which it is heard.")] = None,
     mic: Annotated[bool, typer.Option("--mic", help="The microphone (extra live).")] = False,
+    pcm: Annotated[
+        int | None, typer.Option("--pcm", help="Raw sound on standard input, of so many samples a second.")
+    ] = None,
     test: Annotated[
         bool, typer.Option("--test", help="No sound: jaw, blink, smile and head in turn, to see whether all works.")
     ] = False,
@@ -513,25 +516,34 @@ def live(
 
     artalk live --mic --to livelink://192.168.1.20 --to vmc://localhost:39539
 
+    espeak-ng --stdout Hello | ffmpeg -i - -f s16le -ac 1 -ar 16000 - | artalk live --pcm 16000 --to vmc://localhost
+
     artalk live --test --to vmc://localhost
     """
     from artalk.live import trial
     from artalk.live.output import open_output
     from artalk.live.performance import Performance
-    from artalk.live.source import File, Microphone
+    from artalk.live.source import File, Microphone, Pipe
 
     if test:
-        _refuse_for_test(mic=mic, file=file, device=device, loop=loop, channel=channel, style=style, gain=gain)
+        _refuse_for_test(mic=mic, file=file, pcm=pcm, device=device, loop=loop, channel=channel, style=style, gain=gain)
         _perform(trial.Trial([open_output(url) for url in to], exact_fps(fps)), lambda: trial.SAYS, quiet)
         return
-    if mic == (file is not None):
-        raise BadInput("say what to hear: --mic or --file SOUND (--test needs neither)")
-    if mic and channel is not None:
-        raise BadInput("--channel is for --file: a microphone is heard as one channel")
+    if [mic, file is not None, pcm is not None].count(True) != 1:
+        raise BadInput("say what to hear: --mic, --file SOUND or --pcm RATE, one of them (--test needs none)")
+    if file is None and (channel is not None or loop):
+        raise BadInput("--channel and --loop are for --file: other sound has one channel, and comes as it comes")
+    if device is not None and not mic:
+        raise BadInput(f"--device is for --mic: leave out --device {device}")
+    if pcm is not None and sys.stdin.isatty():
+        raise BadInput(f"--pcm hears what another program writes: PROGRAM | artalk live --pcm {pcm} …")
     outputs = [open_output(url) for url in to]
     rate, gains, generator = exact_fps(fps), _gains(gain or []), api.generator(model)
     wish = api.condition(generator, style).style
-    source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
+    if pcm is not None:
+        source = Pipe(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), pcm)
+    else:
+        source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
     ended = _perform(performance, lambda: f"the face is {performance.delay:.2f} s behind the sound", quiet)
     if source.lost:

@@ -1,6 +1,7 @@
-"""Where live sound comes from: a microphone, or a file at the pace at which it is heard."""
+"""Where live sound comes from: a microphone, a pipe, or a file at the pace at which it is heard."""
 
 import queue
+import threading
 import time
 from typing import Any, Protocol
 
@@ -71,6 +72,75 @@ class File:
 
     def close(self) -> None:
         """See `Source`."""
+
+
+class Bytes(Protocol):
+    """What a pipe is read from: `io.BufferedReader` and other buffered binary files."""
+
+    def read1(self, size: int, /) -> bytes:
+        """At most `size` bytes as soon as there are any; none at the end."""
+        ...
+
+
+WAITING = 30
+"""Seconds of sound that wait at most for their time to come: a pipe that brings more is made to wait itself."""
+
+
+class Pipe:
+    """PCM16 (little-endian, one channel) that another program writes: a recorder, a text-to-speech, a decoder.
+
+    What comes faster than time goes by waits for its time, as it would at a loudspeaker; where nothing comes, there is
+    nothing to hear, and what comes later is heard when it comes.
+    """
+
+    def __init__(self, stream: Bytes, sample_rate: int) -> None:
+        self.sample_rate, self.lost = sample_rate, 0
+        self._waiting, self._turn = bytearray(), threading.Condition()
+        self._closed = self._finished = False
+        self._began: float | None = None
+        self._given = 0
+        # A daemon: nobody can wake who waits for another program's next byte.
+        threading.Thread(target=self._fill, args=(stream,), name="artalk-pipe", daemon=True).start()
+
+    def read(self) -> FloatArray:
+        """See `Source`."""
+        with self._turn:
+            count, now = len(self._waiting) // 2, time.monotonic()
+            self._began = now if self._began is None else self._began
+            due = int((now - self._began) * self.sample_rate) - self._given
+            if due > count:  # all that waited is heard, and what comes next is heard from its coming on
+                self._began, self._given = now, 0
+            else:
+                count = due
+                self._given += due
+            taken = bytes(self._waiting[: 2 * count])
+            del self._waiting[: 2 * count]
+            self._turn.notify_all()
+        return np.frombuffer(taken, "<i2").astype(np.float32) / np.float32(32768)
+
+    @property
+    def ended(self) -> bool:
+        """See `Source`."""
+        with self._turn:
+            return self._finished and len(self._waiting) < 2
+
+    def close(self) -> None:
+        """See `Source`."""
+        with self._turn:
+            self._closed = True
+            self._turn.notify_all()
+
+    def _fill(self, stream: Bytes) -> None:
+        try:
+            while not self._closed and (came := stream.read1(1 << 14)):
+                with self._turn:
+                    self._waiting += came
+                    self._turn.wait_for(lambda: self._closed or len(self._waiting) < 2 * WAITING * self.sample_rate)
+        except (OSError, ValueError):
+            pass  # closed under our hands: the sound has come to its end
+        finally:
+            with self._turn:
+                self._finished = True
 
 
 class Microphone:

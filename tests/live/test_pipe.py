@@ -1,0 +1,209 @@
+"""Sound that another program writes into a pipe: its pace, its end, and the command that hears it."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from artalk import cli
+from artalk.errors import BadInput
+from artalk.live import source
+from artalk.live.source import WAITING, Pipe
+
+RATE = 16000
+
+
+class Clock:
+    """Time that goes by when a test says so."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr(source, "time", types.SimpleNamespace(monotonic=lambda: self.now))
+
+    def wait(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def pipe():
+    """A pipe and the end that another program writes to."""
+    coming, going = os.pipe()
+    with open(coming, "rb") as stream, open(going, "wb", 0) as writer:
+        heard = Pipe(stream, RATE)
+        yield heard, writer
+        heard.close()
+        writer.close()
+
+
+def ramp(count, start=0):
+    return (np.arange(start, start + count) % 30000).astype("<i2")
+
+
+def until(true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def waiting(heard):
+    with heard._turn:
+        return len(heard._waiting) // 2
+
+
+def test_a_burst_is_heard_at_the_pace_of_time(pipe, clock):
+    heard, writer = pipe
+    sound = ramp(RATE)
+    writer.write(sound.tobytes())
+    until(lambda: waiting(heard) == RATE)
+    pieces = [heard.read()]
+    for _ in range(10):
+        clock.wait(1 / 32)
+        pieces.append(heard.read())
+    assert [len(piece) for piece in pieces] == [0] + [500] * 10
+    assert np.array_equal(np.concatenate(pieces) * 32768, sound[:5000])
+
+
+def test_what_comes_after_a_silence_is_heard_when_it_comes_and_not_faster(pipe, clock):
+    heard, writer = pipe
+    heard.read()
+    clock.wait(5.0)
+    assert not len(heard.read())
+    writer.write(ramp(RATE).tobytes())
+    until(lambda: waiting(heard) == RATE)
+    clock.wait(1 / 32)
+    assert len(heard.read()) == 500
+
+
+def test_sound_in_time_is_passed_on_at_once(pipe, clock):
+    heard, writer = pipe
+    heard.read()
+    for k in range(20):
+        writer.write(ramp(320, 320 * k).tobytes())
+        until(lambda: waiting(heard) == 320)
+        clock.wait(0.021)
+        assert len(heard.read()) == 320
+
+
+def test_it_ends_with_its_last_whole_sample_and_not_before_that_is_heard(pipe, clock):
+    heard, writer = pipe
+    writer.write(ramp(400).tobytes() + b"\x01")
+    writer.close()
+    until(lambda: heard._finished)
+    heard.read()
+    assert not heard.ended
+    clock.wait(1.0)
+    assert len(heard.read()) == 400
+    assert heard.ended
+
+
+def test_who_writes_without_end_is_made_to_wait():
+    class Endless:
+        given = 0
+
+        def read1(self, size):
+            self.given += size
+            return bytes(size)
+
+    stream = Endless()
+    heard = Pipe(stream, RATE)
+    most = 2 * WAITING * RATE
+    until(lambda: len(heard._waiting) >= most)
+    time.sleep(0.05)
+    assert stream.given <= most + 2**14
+    heard.close()
+    until(lambda: heard._finished)
+
+
+def test_a_pipe_that_breaks_has_ended():
+    class Broken:
+        def read1(self, size):
+            raise OSError("gone")
+
+    heard = Pipe(Broken(), RATE)
+    until(lambda: heard.ended)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 3000), st.floats(0, 0.3)), max_size=12))
+def test_every_sample_is_heard_once_in_its_order_and_never_ahead_of_time(steps):
+    """Whatever comes whenever: of what is read nothing is lost, twice or sooner than time has gone by since it came."""
+
+    class Fed:
+        def __init__(self):
+            self.parts, self.more = [], threading.Condition()
+
+        def read1(self, size):
+            with self.more:
+                self.more.wait_for(lambda: self.parts)
+                return self.parts.pop(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        clock, stream = Clock(patch), Fed()
+        heard, sent, got = Pipe(stream, RATE), 0, [np.zeros(0, np.float32)]
+        for count, seconds in steps:
+            with stream.more:
+                if count:
+                    stream.parts.append(ramp(count, sent).tobytes())
+                    stream.more.notify()
+            sent += count
+            got_so_far = sum(map(len, got))
+            until(lambda total=sent - got_so_far: waiting(heard) == total)
+            clock.wait(seconds)
+            got.append(heard.read())
+        clock.wait(10.0)
+        got.append(heard.read())
+        assert np.array_equal(np.concatenate(got) * 32768, ramp(sent))
+        with stream.more:
+            stream.parts.append(b"")
+            stream.more.notify()
+
+
+def test_the_command_hears_it(tmp_path):
+    """A second of a voice through a real pipe: the jaw opens, and it ends by itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(60)
+        time_ = np.arange(RATE) / RATE
+        voice = sum(np.sin(2 * np.pi * 120 * k * time_) / k for k in range(1, 30)) * (np.sin(2 * np.pi * 3 * time_) > 0)
+        command = [sys.executable, "-m", "artalk.cli", "live", "--pcm", str(RATE), "--model", "visemes", "--fps", "30"]
+        address = f"ifacialmocap://127.0.0.1:{receiver.getsockname()[1]}"
+        run = subprocess.run(
+            [*command, "--to", address],
+            input=(0.2 * 32767 * voice / np.abs(voice).max()).astype("<i2").tobytes(),
+            capture_output=True,
+            timeout=100,
+        )
+        assert run.returncode == 0, run.stderr.decode()
+        receiver.settimeout(1)
+        jaws = []
+        try:
+            while True:
+                shapes = dict(part.split("-", 1) for part in receiver.recv(1 << 16).decode().split("|") if "-" in part)
+                jaws.append(int(shapes["jawOpen"]))
+        except TimeoutError:
+            pass
+        assert max(jaws) > 10
+        assert jaws[-1] == 0
+        assert 30 <= len(jaws) <= 120
+
+
+def test_a_terminal_is_no_sound(monkeypatch):
+    terminal = types.SimpleNamespace(isatty=lambda: True, buffer=io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with pytest.raises(BadInput, match="what another program writes"):
+        cli.live(to=["livelink://localhost"], pcm=RATE)
