@@ -586,6 +586,35 @@ def test_no_recording_is_lost(studio):
     assert asks_to_stay(studio)
 
 
+def test_a_recording_is_thrown_away_and_had_back(studio):
+    def named():
+        return studio.page.eval_on_selector_all("#recorded button", "all => all.map((one) => one.textContent.trim())")
+
+    for _ in range(2):
+        record(studio, lambda: studio.press("r"))
+        studio.until("s.mode === 'take' && s.whole")
+        studio.press("Escape")
+        studio.until("s.state === 'here'")
+    before = named()
+    count = len(before) // 2
+    first, second = (before[2 * k].split()[1] for k in (-2 + count, -1 + count))
+    studio.page.click("#takes summary")
+    studio.page.click(f"[aria-label='Throw take {first} away']")
+    studio.until_said(f"take {first} is thrown away.")
+    assert studio.state()["takes"] == count - 1
+    assert not any(name.startswith(f"take {first} ") for name in named())
+    assert studio.page.evaluate("document.activeElement.closest('#takes') !== null")
+    studio.page.click("#toast button")
+    assert named() == before
+    studio.page.click("#takes summary")
+    studio.page.click(f"[aria-label='Throw take {second} away']")
+    record(studio, lambda: studio.press("r"))
+    studio.until("s.mode === 'take' && s.whole")
+    assert studio.page.text_content("#take-name") == f"take {int(second) + 1}", "names are not given twice"
+    studio.press("Escape")
+    studio.until("s.state === 'here'")
+
+
 def asks_to_stay(studio):
     """Whether the browser asks before it leaves the page."""
     return studio.page.evaluate("!dispatchEvent(new Event('beforeunload', { cancelable: true }))")

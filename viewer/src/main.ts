@@ -13,8 +13,10 @@ import { Panel } from "./panel";
 import { Recording } from "./recording";
 import { animate, file, info, OUTGROWN, token, WantsToken } from "./server";
 import type { Info } from "./server";
+import { Shelf } from "./shelf";
 import { Stage } from "./stage";
-import { atMost, Player, readTake, Take, WAV_HEADER } from "./take";
+import { atMost, Player, readTake, WAV_HEADER } from "./take";
+import type { Take } from "./take";
 import { Turns } from "./turns";
 
 /** What a take is saved as, most wanted first, of what the server makes. */
@@ -65,7 +67,7 @@ class Studio {
   private readonly heads = new Turns();
   private recorded: Recording | null = null;
   /** What was recorded in this visit. */
-  private readonly takes: Take[] = [];
+  private readonly shelf = new Shelf((take) => this.toTake(take));
   private loudness = 0;
   private hiding = 0;
   private idle = 0;
@@ -119,7 +121,7 @@ class Studio {
       loudness: this.loudness,
       microphone: this.microphone.open,
       recording: this.recorded !== null,
-      takes: this.takes.length,
+      takes: this.shelf.count,
       playing: this.player?.playing ?? false,
       position: this.player?.position ?? 0,
       seconds: this.player?.take.seconds ?? 0,
@@ -327,17 +329,7 @@ class Studio {
     const samples = this.recorded?.joined().subarray(0, Math.floor(this.longest * this.context.sampleRate));
     this.recorded = null;
     if (!samples?.length) return null;
-    const take = new Take(`take ${this.takes.length + 1}`, samples, this.context.sampleRate);
-    this.takes.push(take);
-    const button = document.createElement("button");
-    button.append(`${take.name} `, Object.assign(document.createElement("span"), { textContent: clock(take.seconds) }));
-    button.addEventListener("click", () => {
-      this.closeMenus();
-      this.toTake(take);
-    });
-    element("recorded").append(button);
-    element("takes").hidden = false;
-    return take;
+    return this.shelf.add(samples, this.context.sampleRate);
   }
 
   // ── takes ──
@@ -359,6 +351,7 @@ class Studio {
     const kept = this.microphone.wanted ? this.closeMicrophone() : null;
     if (kept && kept !== take) say(`${kept.name} is kept: see takes.`);
     this.dropTake();
+    this.closeMenus();
     this.live.leave();
     this.player = new Player(this.context, take);
     this.player.loop = element("loop").getAttribute("aria-pressed") === "true";
@@ -585,7 +578,7 @@ class Studio {
   }
 
   private wireVisits(): void {
-    const unsaved = (): boolean => this.recorded !== null || this.takes.some((take) => !take.saved);
+    const unsaved = (): boolean => this.recorded !== null || this.shelf.unsaved;
     // The browser asks whether to leave the page.
     window.addEventListener("beforeunload", (event) => unsaved() && event.preventDefault());
     this.context.addEventListener("statechange", () => this.stayAwake());
