@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import threading
 import time
 
@@ -188,6 +189,37 @@ def test_words_on_their_way_do_not_come_after_an_interruption():
     assert after.start == stopped.frame
     assert len(after) > 10
     assert after.channel("jawOpen")[5:].max() < 0.01
+
+
+def test_who_minds_the_room_is_never_refused(server, hello):
+    """Who feeds as fast as there is room uses all of it, and no more."""
+    with connect(server.url, pace="burst") as live:
+        fits, chunk = live.welcome.buffer_seconds, np.resize(hello, 16000)
+        fed, faults, least = 0, [], math.inf
+        while live.now < 6.0:
+            if live.room >= 1.0:
+                live.feed(chunk)
+                fed += 1
+            faults += [event for event in live.receive(0.02) if isinstance(event, Fault)]
+            least = min(least, live.room)
+        assert not faults
+        assert fits - 2 <= fed <= fits + 6
+        assert least < 1.0
+        live.feed(np.resize(hello, 32000))
+        assert wait_for(live, Fault)[-1].code == "buffer_full"
+        live.interrupt()
+        assert live.room == fits - 0.5
+        live.feed(chunk)
+        assert fits - 1.6 < live.room <= fits - 1.4
+        wait_for(live, Interrupted)
+        state = live.save()
+    with connect(server.url, pace="burst", resume=state) as again:
+        assert again.room == 0
+        while again.health is None:
+            list(again.receive(0.1))
+        assert fits - 2 < again.room <= fits - 0.4
+    with connect(server.url) as live:
+        assert live.room == math.inf
 
 
 def test_a_microphone_hears_how_it_fares(server, hello):

@@ -71,6 +71,10 @@ DRIFT = 5e-3
 """By which share the session's time may go slower than ours: machines' clocks differ, and microphones' are followed."""
 
 
+SPARE = 0.5
+"""Seconds of a server's room that are left to messages on their way, and to a mouth that closes first."""
+
+
 class Refused(BadInput):
     """The server does not want this session; the message says why."""
 
@@ -96,6 +100,9 @@ class Live:
         self._over = self._left = False
         self._sent_at = time.monotonic()
         self._zero, self._heeded = math.inf, 0.0
+        # When, in the session's time, all that was fed will have been said: of a session that goes on not known yet.
+        self._until = math.inf if hello.resume else -math.inf
+        self._interrupting = 0
         self._fault = ""
         self._open = ExitStack()
         try:
@@ -160,6 +167,16 @@ class Live:
         """Seconds of sound past a frame's own time that its making may need."""
         return self.welcome.latency
 
+    @property
+    def room(self) -> float:
+        """Seconds of sound that can be fed now at pace "burst", of which a server keeps `Welcome.buffer_seconds`; more
+        is refused by a `Fault`. What is told of it comes with what is received. (At other paces there is no end to it:
+        "free" makes who feeds wait, and a microphone has its own time.)
+        """
+        if self.pace != "burst":
+            return math.inf
+        return max(self.welcome.buffer_seconds - SPARE - max(self._until - self.now, 0.0), 0.0)
+
     def feed(self, samples: FloatArray) -> None:
         """More sound (n,), mono float in -1..1; sends it at once, in messages of half a second at most."""
         block = np.asarray(samples, np.float32)
@@ -171,6 +188,7 @@ class Live:
         step = max(int(BLOCK_SECONDS * self.sample_rate), 1)
         for start in range(0, len(block), step):
             self._send(Sound(block[start : start + step].astype("<f4").tobytes()))
+        self._until = max(self._until, self.now) + len(block) / self.sample_rate
 
     def flush(self) -> None:
         """The turn has ended."""
@@ -178,6 +196,7 @@ class Live:
 
     def interrupt(self, frame: int | None = None) -> None:
         """Stop speaking; `frame` is the first one that was not shown yet."""
+        self._until, self._interrupting = -math.inf, self._interrupting + 1
         self._send(Interrupt(frame))
 
     def change(
@@ -269,7 +288,7 @@ class Live:
                         message.values.reshape(-1, len(self.channels)), self.channels, self.fps, message.first
                     )
                 case Health():
-                    self.health = message
+                    self._note(message)
                 case Fault() if message.fatal:
                     self._fault = message.message
                     return message
@@ -279,10 +298,19 @@ class Live:
                     self._saved = message.state
                     if saves:
                         return None
-                case Placed() | Ended() | Interrupted() | Finished() | Fault() | Closing():
+                case Interrupted():
+                    self._interrupting -= 1
+                    return message
+                case Placed() | Ended() | Finished() | Fault() | Closing():
                     return message
                 case _:
                     raise Unreachable(f"the server sent a {type(message).__name__} out of place")
+
+    def _note(self, health: Health) -> None:
+        self.health = health
+        if not self._interrupting:  # else it may be of sound that is forgotten by now
+            said = health.clock + health.queued
+            self._until = said if self._until == math.inf else max(self._until, said)
 
     def _next(self, timeout: float | None) -> protocol.Message | None:
         """The next message, or None where none comes in time."""
