@@ -221,6 +221,8 @@ MISTAKES = [
     (["live", "--mic", "--file", "{hello}", "--to", "livelink://localhost"], "one of them"),
     (["live", "--pcm", "16000", "--loop", "--to", "livelink://localhost"], "--loop are for --file"),
     (["live", "--pcm", "16000", "--device", "2", "--to", "livelink://localhost"], "--device is for --mic"),
+    (["live", "--file", "{hello}", "--burst", "--to", "livelink://localhost"], "--burst is for --pcm"),
+    (["live", "--pcm", "16", "--to", "livelink://localhost"], "1000 to 768000, got 16"),
     (["live", "--test", "--mic", "--to", "livelink://localhost"], "leave out --mic"),
     (["live", "--test", "--file", "{hello}", "--to", "livelink://localhost"], "leave out --file"),
     (["live", "--file", "none.wav", "--to", "livelink://localhost"], "no sound file 'none.wav'"),

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import shutil
 import signal
@@ -38,6 +39,7 @@ from artalk.channels import ARKIT, FLAME, FLAME112
 from artalk.errors import ArtalkError, BadAudio, BadFile, BadInput, MissingFile
 from artalk.formats import files, npz
 from artalk.motion import Motion, exact_fps
+from artalk.resampler import HIGHEST_RATE, LOWEST_RATE
 
 app = typer.Typer(
     name="artalk",
@@ -499,6 +501,9 @@ def live(
     pcm: Annotated[
         int | None, typer.Option("--pcm", help="Raw sound on standard input, of so many samples a second.")
     ] = None,
+    burst: Annotated[
+        bool, typer.Option("--burst", help="The sound of --pcm comes faster than it is spoken, and waits for its time.")
+    ] = False,
     test: Annotated[
         bool, typer.Option("--test", help="No sound: jaw, blink, smile and head in turn, to see whether all works.")
     ] = False,
@@ -516,7 +521,7 @@ def live(
 
     artalk live --mic --to livelink://192.168.1.20 --to vmc://localhost:39539
 
-    espeak-ng --stdout Hello | ffmpeg -i - -f s16le -ac 1 -ar 16000 - | artalk live --pcm 16000 --to vmc://localhost
+    piper --model VOICE --output-raw | artalk live --pcm 22050 --burst --to vmc://localhost
 
     artalk live --test --to vmc://localhost
     """
@@ -526,7 +531,9 @@ def live(
     from artalk.live.source import File, Microphone, Pipe
 
     if test:
-        _refuse_for_test(mic=mic, file=file, pcm=pcm, device=device, loop=loop, channel=channel, style=style, gain=gain)
+        _refuse_for_test(
+            mic=mic, file=file, pcm=pcm, burst=burst, device=device, loop=loop, channel=channel, style=style, gain=gain
+        )
         _perform(trial.Trial([open_output(url) for url in to], exact_fps(fps)), lambda: trial.SAYS, quiet)
         return
     if [mic, file is not None, pcm is not None].count(True) != 1:
@@ -535,19 +542,23 @@ def live(
         raise BadInput("--channel and --loop are for --file: other sound has one channel, and comes as it comes")
     if device is not None and not mic:
         raise BadInput(f"--device is for --mic: leave out --device {device}")
-    if pcm is not None and sys.stdin.isatty():
-        raise BadInput(f"--pcm hears what another program writes: PROGRAM | artalk live --pcm {pcm} …")
+    if burst and pcm is None:
+        raise BadInput("--burst is for --pcm: leave it out")
+    if pcm is not None:
+        _check_pcm(pcm)
     outputs = [open_output(url) for url in to]
     rate, gains, generator = exact_fps(fps), _gains(gain or []), api.generator(model)
     wish = api.condition(generator, style).style
     if pcm is not None:
-        source = Pipe(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), pcm)
+        source = Pipe(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False)), pcm, burst)
     else:
         source = Microphone(device) if file is None else File(api.listen(file, channel=channel), loop)
     performance = Performance(generator, source, outputs, rate, seed, wish, gains)
     ended = _perform(performance, lambda: f"the face is {performance.delay:.2f} s behind the sound", quiet)
     if source.lost:
         _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
+    if isinstance(source, Pipe) and not source.came:
+        raise BadInput("no sound came on standard input: see what the program before the | says")
     if mic and ended:  # a microphone that is there has no end
         raise BadInput("the microphone is gone: plug it in and begin again")
 
@@ -741,6 +752,14 @@ def _refuse_for_test(**options: Any) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise BadInput(f"--test moves the face by itself, without sound: leave out --{name}")
+
+
+def _check_pcm(rate: int) -> None:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise BadInput(f"--pcm is samples a second, {LOWEST_RATE} to {HIGHEST_RATE}, got {rate}")
+    if sys.stdin is None or sys.stdin.isatty():
+        raise BadInput(f"--pcm hears what another program writes: PROGRAM | artalk live --pcm {rate} …")
+    os.set_blocking(sys.stdin.fileno(), True)  # else nothing yet would look like the end
 
 
 def _perform(show: Any, says: Callable[[], str], quiet: bool) -> bool:

@@ -1,6 +1,5 @@
 """Sound that another program writes into a pipe: its pace, its end, and the command that hears it."""
 
-import io
 import os
 import socket
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import threading
 import time
 import types
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -38,15 +38,27 @@ def clock(monkeypatch):
     return Clock(monkeypatch)
 
 
-@pytest.fixture
-def pipe():
+@contextmanager
+def piped(burst):
     """A pipe and the end that another program writes to."""
     coming, going = os.pipe()
     with open(coming, "rb") as stream, open(going, "wb", 0) as writer:
-        heard = Pipe(stream, RATE)
+        heard = Pipe(stream, RATE, burst)
         yield heard, writer
         heard.close()
         writer.close()
+
+
+@pytest.fixture
+def speech():
+    with piped(burst=True) as found:
+        yield found
+
+
+@pytest.fixture
+def recorder():
+    with piped(burst=False) as found:
+        yield found
 
 
 def ramp(count, start=0):
@@ -65,8 +77,8 @@ def waiting(heard):
         return len(heard._waiting) // 2
 
 
-def test_a_burst_is_heard_at_the_pace_of_time(pipe, clock):
-    heard, writer = pipe
+def test_a_burst_is_heard_at_the_pace_of_time(speech, clock):
+    heard, writer = speech
     sound = ramp(RATE)
     writer.write(sound.tobytes())
     until(lambda: waiting(heard) == RATE)
@@ -78,8 +90,8 @@ def test_a_burst_is_heard_at_the_pace_of_time(pipe, clock):
     assert np.array_equal(np.concatenate(pieces) * 32768, sound[:5000])
 
 
-def test_what_comes_after_a_silence_is_heard_when_it_comes_and_not_faster(pipe, clock):
-    heard, writer = pipe
+def test_what_comes_after_a_silence_is_heard_when_it_comes_and_not_faster(speech, clock):
+    heard, writer = speech
     heard.read()
     clock.wait(5.0)
     assert not len(heard.read())
@@ -89,24 +101,63 @@ def test_what_comes_after_a_silence_is_heard_when_it_comes_and_not_faster(pipe, 
     assert len(heard.read()) == 500
 
 
-def test_sound_in_time_is_passed_on_at_once(pipe, clock):
-    heard, writer = pipe
+def test_after_a_stall_speech_goes_on_where_it_was(speech, clock):
+    heard, writer = speech
     heard.read()
+    writer.write(ramp(RATE).tobytes())
+    until(lambda: waiting(heard) == RATE)
+    clock.wait(1 / 32)
+    pieces = [heard.read()]
+    clock.wait(5.0)
+    pieces += [heard.read()]
+    clock.wait(1 / 32)
+    pieces += [heard.read()]
+    assert [len(piece) for piece in pieces] == [500, 1600, 500]
+    assert np.array_equal(np.concatenate(pieces) * 32768, ramp(2600))
+
+
+def test_what_is_recorded_is_heard_when_it_comes_and_not_what_came_before(recorder, clock):
+    heard, writer = recorder
+    writer.write(ramp(RATE).tobytes())
+    until(lambda: waiting(heard) == RATE)
+    assert not len(heard.read()), "nobody listened yet"
     for k in range(20):
         writer.write(ramp(320, 320 * k).tobytes())
         until(lambda: waiting(heard) == 320)
-        clock.wait(0.021)
-        assert len(heard.read()) == 320
+        assert np.array_equal(heard.read() * 32768, ramp(320, 320 * k))
 
 
-def test_it_ends_with_its_last_whole_sample_and_not_before_that_is_heard(pipe, clock):
-    heard, writer = pipe
+def test_who_records_does_not_wait_and_the_newest_is_kept():
+    class Hours:
+        def __init__(self):
+            self.parts = [ramp(RATE // 2, k * RATE // 2).tobytes() + b"" for k in range(4 * WAITING)]
+
+        def read1(self, size):
+            return self.parts.pop(0) if self.parts else b""
+
+    heard = Pipe(Hours(), RATE)
+    until(lambda: heard._finished)
+    assert waiting(heard) == WAITING * RATE
+    last = bytes(heard._waiting[-RATE:])
+    assert np.array_equal(np.frombuffer(last, "<i2"), ramp(RATE // 2, (4 * WAITING - 1) * RATE // 2))
+
+
+def test_a_wav_file_is_no_raw_sound(recorder):
+    heard, writer = recorder
+    writer.write(b"RIFF\x00\x00")
+    until(lambda: heard.came)
+    with pytest.raises(BadInput, match="a WAV file comes"):
+        heard.read()
+
+
+def test_it_ends_with_its_last_whole_sample_and_not_before_that_is_heard(speech, clock):
+    heard, writer = speech
     writer.write(ramp(400).tobytes() + b"\x01")
     writer.close()
     until(lambda: heard._finished)
     heard.read()
     assert not heard.ended
-    clock.wait(1.0)
+    clock.wait(0.05)
     assert len(heard.read()) == 400
     assert heard.ended
 
@@ -120,7 +171,7 @@ def test_who_writes_without_end_is_made_to_wait():
             return bytes(size)
 
     stream = Endless()
-    heard = Pipe(stream, RATE)
+    heard = Pipe(stream, RATE, burst=True)
     most = 2 * WAITING * RATE
     until(lambda: len(heard._waiting) >= most)
     time.sleep(0.05)
@@ -154,7 +205,7 @@ def test_every_sample_is_heard_once_in_its_order_and_never_ahead_of_time(steps):
 
     with pytest.MonkeyPatch.context() as patch:
         clock, stream = Clock(patch), Fed()
-        heard, sent, got = Pipe(stream, RATE), 0, [np.zeros(0, np.float32)]
+        heard, sent, got = Pipe(stream, RATE, burst=True), 0, [np.zeros(0, np.float32)]
         for count, seconds in steps:
             with stream.more:
                 if count:
@@ -165,8 +216,9 @@ def test_every_sample_is_heard_once_in_its_order_and_never_ahead_of_time(steps):
             until(lambda total=sent - got_so_far: waiting(heard) == total)
             clock.wait(seconds)
             got.append(heard.read())
-        clock.wait(10.0)
-        got.append(heard.read())
+        for _ in range(200):
+            clock.wait(0.1)
+            got.append(heard.read())
         assert np.array_equal(np.concatenate(got) * 32768, ramp(sent))
         with stream.more:
             stream.parts.append(b"")
@@ -180,7 +232,19 @@ def test_the_command_hears_it(tmp_path):
         receiver.settimeout(60)
         time_ = np.arange(RATE) / RATE
         voice = sum(np.sin(2 * np.pi * 120 * k * time_) / k for k in range(1, 30)) * (np.sin(2 * np.pi * 3 * time_) > 0)
-        command = [sys.executable, "-m", "artalk.cli", "live", "--pcm", str(RATE), "--model", "visemes", "--fps", "30"]
+        command = [
+            sys.executable,
+            "-m",
+            "artalk.cli",
+            "live",
+            "--pcm",
+            str(RATE),
+            "--burst",
+            "--model",
+            "visemes",
+            "--fps",
+            "30",
+        ]
         address = f"ifacialmocap://127.0.0.1:{receiver.getsockname()[1]}"
         run = subprocess.run(
             [*command, "--to", address],
@@ -202,8 +266,15 @@ def test_the_command_hears_it(tmp_path):
         assert 30 <= len(jaws) <= 120
 
 
-def test_a_terminal_is_no_sound(monkeypatch):
-    terminal = types.SimpleNamespace(isatty=lambda: True, buffer=io.BytesIO())
-    monkeypatch.setattr(sys, "stdin", terminal)
+@pytest.mark.parametrize("stdin", [types.SimpleNamespace(isatty=lambda: True), None])
+def test_a_terminal_is_no_sound_and_neither_is_a_closed_door(monkeypatch, stdin):
+    monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(BadInput, match="what another program writes"):
         cli.live(to=["livelink://localhost"], pcm=RATE)
+
+
+def test_where_no_sound_comes_it_is_said():
+    command = [sys.executable, "-m", "artalk.cli", "live", "--pcm", str(RATE), "--model", "visemes", "-q"]
+    run = subprocess.run([*command, "--to", "vmc://127.0.0.1"], input=b"", capture_output=True, timeout=100)
+    assert run.returncode == 2
+    assert run.stderr.decode() == "artalk: no sound came on standard input: see what the program before the | says\n"

@@ -205,19 +205,43 @@ def test_who_minds_the_room_is_never_refused(server, hello):
         assert not faults
         assert fits - 2 <= fed <= fits + 6
         assert least < 1.0
-        live.feed(np.resize(hello, 32000))
+        live.feed(np.resize(hello, 80000))
         assert wait_for(live, Fault)[-1].code == "buffer_full"
+        assert live.room == 0, "what of it was taken is not known"
+        told(live)
+        assert live.room < 2
         live.interrupt()
         assert live.room == fits - 0.5
         live.feed(chunk)
         assert fits - 1.6 < live.room <= fits - 1.4
         wait_for(live, Interrupted)
         state = live.save()
-    with connect(server.url, pace="burst", resume=state) as again:
+    with connect(server.url, resume=state) as again:
         assert again.room == 0
-        while again.health is None:
-            list(again.receive(0.1))
+        told(again)
         assert fits - 2 < again.room <= fits - 0.4
+
+
+def told(live):
+    """The server has said anew how it fares."""
+    live.health = None
+    while live.health is None:
+        list(live.receive(0.1))
+
+
+def test_room_is_not_counted_twice_where_one_thread_feeds_and_another_receives(server, hello):
+    with connect(server.url, pace="burst") as live:
+        feeder = threading.Thread(
+            target=lambda: [live.feed(np.resize(hello, 16000)) or time.sleep(0.15) for _ in range(15)]
+        )
+        feeder.start()
+        while feeder.is_alive():
+            list(live.receive(0.02))
+        told(live)
+        assert live.welcome.buffer_seconds - live.room - 0.5 == pytest.approx(live.health.queued, abs=1.5)
+
+
+def test_there_is_always_room_where_sound_does_not_wait_for_its_time(server):
     with connect(server.url) as live:
         assert live.room == math.inf
 

@@ -85,38 +85,56 @@ class Bytes(Protocol):
 WAITING = 30
 """Seconds of sound that wait at most for their time to come: a pipe that brings more is made to wait itself."""
 
+STALL = 0.1
+"""Seconds of a burst that are given at once at most: after a longer stall it goes on where it was."""
+
 
 class Pipe:
-    """PCM16 (little-endian, one channel) that another program writes: a recorder, a text-to-speech, a decoder.
+    """PCM16 (little-endian, one channel) that another program writes.
 
-    What comes faster than time goes by waits for its time, as it would at a loudspeaker; where nothing comes, there is
-    nothing to hear, and what comes later is heard when it comes.
+    Of a recorder or a decoder (`burst` false) what comes is heard when it comes, as of a microphone, and what came
+    before the first `read` is over. A text-to-speech gives its sound in a `burst`, which waits for its time as it
+    would at a loudspeaker.
     """
 
-    def __init__(self, stream: Bytes, sample_rate: int) -> None:
+    def __init__(self, stream: Bytes, sample_rate: int, burst: bool = False) -> None:
         self.sample_rate, self.lost = sample_rate, 0
+        self.came = 0
+        """Bytes that were written so far."""
+        self._burst = burst
         self._waiting, self._turn = bytearray(), threading.Condition()
+        self._head = b""
         self._closed = self._finished = False
-        self._began: float | None = None
-        self._given = 0
+        self._read_at: float | None = None
+        self._due = 0.0
         # A daemon: nobody can wake who waits for another program's next byte.
         threading.Thread(target=self._fill, args=(stream,), name="artalk-pipe", daemon=True).start()
 
     def read(self) -> FloatArray:
-        """See `Source`."""
+        """See `Source`. Raises `BadInput` where a WAV file comes."""
         with self._turn:
-            count, now = len(self._waiting) // 2, time.monotonic()
-            self._began = now if self._began is None else self._began
-            due = int((now - self._began) * self.sample_rate) - self._given
-            if due > count:  # all that waited is heard, and what comes next is heard from its coming on
-                self._began, self._given = now, 0
-            else:
-                count = due
-                self._given += due
-            taken = bytes(self._waiting[: 2 * count])
-            del self._waiting[: 2 * count]
+            count = len(self._waiting) // 2
+            given = self._paced(count) if self._burst else count
+            taken = bytes(self._waiting[: 2 * given])
+            del self._waiting[: 2 * given]
+            first, self._read_at = self._read_at is None, time.monotonic()
             self._turn.notify_all()
+        if self._head == b"RIFF":
+            raise BadInput(
+                "raw sound is wanted, and a WAV file comes: --file reads one, ffmpeg -f s16le makes raw sound"
+            )
+        if first and not self._burst:
+            taken = b""
         return np.frombuffer(taken, "<i2").astype(np.float32) / np.float32(32768)
+
+    def _paced(self, count: int) -> int:
+        """How many of `count` samples have their time by now."""
+        if self._read_at is not None:
+            self._due += min(time.monotonic() - self._read_at, STALL) * self.sample_rate
+        given = min(int(self._due), count)
+        # Where all that waited is heard, what comes next is heard from its coming on.
+        self._due = self._due - given if given < count else 0.0
+        return given
 
     @property
     def ended(self) -> bool:
@@ -131,16 +149,26 @@ class Pipe:
             self._turn.notify_all()
 
     def _fill(self, stream: Bytes) -> None:
+        most = 2 * WAITING * self.sample_rate
         try:
-            while not self._closed and (came := stream.read1(1 << 14)):
+            while not self._closed and (part := stream.read1(1 << 14)):
                 with self._turn:
-                    self._waiting += came
-                    self._turn.wait_for(lambda: self._closed or len(self._waiting) < 2 * WAITING * self.sample_rate)
+                    self._head = (self._head + part[:4])[:4]
+                    self._waiting += part
+                    self.came += len(part)
+                    self._turn.wait_for(lambda: self._closed or self._room(most))
         except (OSError, ValueError):
             pass  # closed under our hands: the sound has come to its end
         finally:
             with self._turn:
                 self._finished = True
+
+    def _room(self, most: int) -> bool:
+        """Whether more may come. Who records does not wait, so the oldest goes."""
+        if not self._burst:
+            del self._waiting[: max(len(self._waiting) - most, 0) // 2 * 2]
+            return True
+        return len(self._waiting) < most
 
 
 class Microphone:

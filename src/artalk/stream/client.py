@@ -72,7 +72,7 @@ DRIFT = 5e-3
 
 
 SPARE = 0.5
-"""Seconds of a server's room that are left to messages on their way, and to a mouth that closes first."""
+"""Seconds of a server's room that are left, at least, to messages on their way and to a mouth that closes first."""
 
 
 class Refused(BadInput):
@@ -100,7 +100,7 @@ class Live:
         self._over = self._left = False
         self._sent_at = time.monotonic()
         self._zero, self._heeded = math.inf, 0.0
-        # When, in the session's time, all that was fed will have been said: of a session that goes on not known yet.
+        # When, in the session's time, all that was fed will have been said; infinite where only `Health` can tell.
         self._until = math.inf if hello.resume else -math.inf
         self._interrupting = 0
         self._fault = ""
@@ -169,13 +169,16 @@ class Live:
 
     @property
     def room(self) -> float:
-        """Seconds of sound that can be fed now at pace "burst", of which a server keeps `Welcome.buffer_seconds`; more
-        is refused by a `Fault`. What is told of it comes with what is received. (At other paces there is no end to it:
+        """Seconds of sound that can be fed now at pace "burst", of which a server keeps `Welcome.buffer_seconds`; a
+        message that does not fit is refused by a `Fault`. What is told of it comes with what is received: the room is 0
+        after a refusal, and where a session goes on, until the next `Health`. (At other paces there is no end to it:
         "free" makes who feeds wait, and a microphone has its own time.)
         """
-        if self.pace != "burst":
+        if not self.welcome.lead:
             return math.inf
-        return max(self.welcome.buffer_seconds - SPARE - max(self._until - self.now, 0.0), 0.0)
+        # A turn that is flushed may last to the end of a window.
+        spare = min(max(SPARE, self.latency), self.welcome.buffer_seconds / 2)
+        return max(self.welcome.buffer_seconds - spare - max(self._until - self.now, 0.0), 0.0)
 
     def feed(self, samples: FloatArray) -> None:
         """More sound (n,), mono float in -1..1; sends it at once, in messages of half a second at most."""
@@ -187,8 +190,10 @@ class Live:
             raise BadInput(f"a session is fed finite sound, got NaN or infinity among {len(block)} samples")
         step = max(int(BLOCK_SECONDS * self.sample_rate), 1)
         for start in range(0, len(block), step):
-            self._send(Sound(block[start : start + step].astype("<f4").tobytes()))
-        self._until = max(self._until, self.now) + len(block) / self.sample_rate
+            part = block[start : start + step]
+            # Before it is sent: what the server says of it may be received at once by another thread.
+            self._until = max(self._until, self.now) + len(part) / self.sample_rate
+            self._send(Sound(part.astype("<f4").tobytes()))
 
     def flush(self) -> None:
         """The turn has ended."""
@@ -289,8 +294,8 @@ class Live:
                     )
                 case Health():
                     self._note(message)
-                case Fault() if message.fatal:
-                    self._fault = message.message
+                case Fault():
+                    self._heard_fault(message)
                     return message
                 case Pong():
                     self.round_trip = time.monotonic() - message.time
@@ -301,10 +306,16 @@ class Live:
                 case Interrupted():
                     self._interrupting -= 1
                     return message
-                case Placed() | Ended() | Finished() | Fault() | Closing():
+                case Placed() | Ended() | Finished() | Closing():
                     return message
                 case _:
                     raise Unreachable(f"the server sent a {type(message).__name__} out of place")
+
+    def _heard_fault(self, fault: Fault) -> None:
+        if fault.fatal:
+            self._fault = fault.message
+        if fault.code == "buffer_full":
+            self._until = math.inf  # what of it was taken is not known
 
     def _note(self, health: Health) -> None:
         self.health = health
