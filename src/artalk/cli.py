@@ -557,8 +557,8 @@ def live(
     ended = _perform(performance, lambda: f"the face is {performance.delay:.2f} s behind the sound", quiet)
     if source.lost:
         _say(f"sound of the microphone was lost {source.lost} times: this machine was too busy", quiet)
-    if isinstance(source, Pipe) and not source.came:
-        raise BadInput("no sound came on standard input: see what the program before the | says")
+    if isinstance(source, Pipe):
+        _check_heard(source, quiet)
     if mic and ended:  # a microphone that is there has no end
         raise BadInput("the microphone is gone: plug it in and begin again")
 
@@ -760,6 +760,16 @@ def _check_pcm(rate: int) -> None:
     if sys.stdin is None or sys.stdin.isatty():
         raise BadInput(f"--pcm hears what another program writes: PROGRAM | artalk live --pcm {rate} …")
     os.set_blocking(sys.stdin.fileno(), True)  # else nothing yet would look like the end
+
+
+def _check_heard(source: Any, quiet: bool) -> None:
+    """Say what became of a pipe's sound that was not performed."""
+    if not source.came:
+        raise BadInput("no sound came on standard input: see what the program before the | says")
+    if not source.heard:
+        raise BadInput("the sound was over before the face was ready: with --burst it waits for its time")
+    if source.ahead > 1:
+        _say(f"sound came {source.ahead:.1f} s faster than time goes by: --burst lets it wait for its time", quiet)
 
 
 def _perform(show: Any, says: Callable[[], str], quiet: bool) -> bool:

@@ -273,8 +273,28 @@ def test_a_terminal_is_no_sound_and_neither_is_a_closed_door(monkeypatch, stdin)
         cli.live(to=["livelink://localhost"], pcm=RATE)
 
 
-def test_where_no_sound_comes_it_is_said():
+@pytest.mark.parametrize(
+    ("sound", "says"),
+    [
+        (b"", "no sound came on standard input: see what the program before the | says"),
+        (bytes(RATE), "the sound was over before the face was ready: with --burst it waits for its time"),
+    ],
+)
+def test_where_nothing_is_heard_it_is_said(sound, says):
     command = [sys.executable, "-m", "artalk.cli", "live", "--pcm", str(RATE), "--model", "visemes", "-q"]
-    run = subprocess.run([*command, "--to", "vmc://127.0.0.1"], input=b"", capture_output=True, timeout=100)
+    run = subprocess.run([*command, "--to", "vmc://127.0.0.1"], input=sound, capture_output=True, timeout=100)
     assert run.returncode == 2
-    assert run.stderr.decode() == "artalk: no sound came on standard input: see what the program before the | says\n"
+    assert run.stderr.decode() == f"artalk: {says}\n"
+
+
+def test_what_came_too_fast_is_said():
+    """Once it listens, three seconds at once, as if of a microphone: no face can follow that."""
+    command = [sys.executable, "-m", "artalk.cli", "live", "--pcm", str(RATE), "--model", "visemes"]
+    with subprocess.Popen([*command, "--to", "vmc://127.0.0.1"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert b"behind the sound" in run.stderr.readline()
+        time.sleep(0.5)
+        run.stdin.write(bytes(6 * RATE))
+        run.stdin.close()
+        said = run.stderr.read().decode()
+    assert run.returncode == 0
+    assert "s faster than time goes by: --burst lets it wait" in said

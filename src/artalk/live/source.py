@@ -83,7 +83,7 @@ class Bytes(Protocol):
 
 
 WAITING = 30
-"""Seconds of sound that wait at most for their time to come: a pipe that brings more is made to wait itself."""
+"""Seconds of sound that wait at most: of more, a burst is made to wait itself, and a recorder's oldest goes."""
 
 STALL = 0.1
 """Seconds of a burst that are given at once at most: after a longer stall it goes on where it was."""
@@ -101,11 +101,14 @@ class Pipe:
         self.sample_rate, self.lost = sample_rate, 0
         self.came = 0
         """Bytes that were written so far."""
+        self.heard = 0
+        """Samples that were given so far."""
         self._burst = burst
         self._waiting, self._turn = bytearray(), threading.Condition()
         self._head = b""
         self._closed = self._finished = False
-        self._read_at: float | None = None
+        self._began: float | None = None
+        self._read_at = 0.0
         self._due = 0.0
         # A daemon: nobody can wake who waits for another program's next byte.
         threading.Thread(target=self._fill, args=(stream,), name="artalk-pipe", daemon=True).start()
@@ -113,11 +116,13 @@ class Pipe:
     def read(self) -> FloatArray:
         """See `Source`. Raises `BadInput` where a WAV file comes."""
         with self._turn:
-            count = len(self._waiting) // 2
-            given = self._paced(count) if self._burst else count
+            first, now, count = self._began is None, time.monotonic(), len(self._waiting) // 2
+            if self._began is None:
+                self._began = self._read_at = now
+            given = self._paced(count, now - self._read_at) if self._burst else count
             taken = bytes(self._waiting[: 2 * given])
             del self._waiting[: 2 * given]
-            first, self._read_at = self._read_at is None, time.monotonic()
+            self._read_at = now
             self._turn.notify_all()
         if self._head == b"RIFF":
             raise BadInput(
@@ -125,12 +130,17 @@ class Pipe:
             )
         if first and not self._burst:
             taken = b""
+        self.heard += len(taken) // 2
         return np.frombuffer(taken, "<i2").astype(np.float32) / np.float32(32768)
 
-    def _paced(self, count: int) -> int:
-        """How many of `count` samples have their time by now."""
-        if self._read_at is not None:
-            self._due += min(time.monotonic() - self._read_at, STALL) * self.sample_rate
+    @property
+    def ahead(self) -> float:
+        """By how many seconds more sound was given than time went by."""
+        return self.heard / self.sample_rate - (self._read_at - (self._began or self._read_at))
+
+    def _paced(self, count: int, seconds: float) -> int:
+        """How many of `count` samples have their time, `seconds` after the last ones."""
+        self._due += min(seconds, STALL) * self.sample_rate
         given = min(int(self._due), count)
         # Where all that waited is heard, what comes next is heard from its coming on.
         self._due = self._due - given if given < count else 0.0
@@ -156,19 +166,15 @@ class Pipe:
                     self._head = (self._head + part[:4])[:4]
                     self._waiting += part
                     self.came += len(part)
-                    self._turn.wait_for(lambda: self._closed or self._room(most))
+                    if self._burst:
+                        self._turn.wait_for(lambda: self._closed or len(self._waiting) < most)
+                    else:  # a recorder does not wait
+                        del self._waiting[: max(len(self._waiting) - most, 0) // 2 * 2]
         except (OSError, ValueError):
             pass  # closed under our hands: the sound has come to its end
         finally:
             with self._turn:
                 self._finished = True
-
-    def _room(self, most: int) -> bool:
-        """Whether more may come. Who records does not wait, so the oldest goes."""
-        if not self._burst:
-            del self._waiting[: max(len(self._waiting) - most, 0) // 2 * 2]
-            return True
-        return len(self._waiting) < most
 
 
 class Microphone:

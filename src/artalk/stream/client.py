@@ -70,7 +70,6 @@ PONG = 20.0
 DRIFT = 5e-3
 """By which share the session's time may go slower than ours: machines' clocks differ, and microphones' are followed."""
 
-
 SPARE = 0.5
 """Seconds of a server's room that are left, at least, to messages on their way and to a mouth that closes first."""
 
